@@ -1,0 +1,129 @@
+//! One stream of everything that changes on a node.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Endpoint, Form, Needs, Scope, Spec, context::ContextEntry, execute::JobInfo, peers::PeerInfo, transfers::TransferInfo};
+use crate::id::{JobId, NodeId, TransferId};
+
+/// Streams what changes. First comes a `snapshot`, then changes that each carry the whole new object. Every event has an id `epoch-seq`; a client that sends the
+/// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct WatchEvents {
+    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`; all that the key may see when absent.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub topics: Option<String>,
+    /// Only context keys that begin with this.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub prefix: Option<String>,
+    /// Id of the last event seen, for clients that cannot send `Last-Event-ID`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub since: Option<String>,
+}
+impl Endpoint for WatchEvents {
+    type Reply = Event;
+    const SPEC: Spec = Spec::get("events.watch", "/api/v1/events", Needs::Scope(Scope::Status)).gives(Form::Events);
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Topic {
+    /// Peers.
+    Peers,
+    /// Jobs.
+    Jobs,
+    /// Transfers.
+    Transfers,
+    /// Context entries.
+    Context,
+}
+
+impl Topic {
+    /// All topics.
+    pub const ALL: [Self; 4] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context];
+
+    /// The word on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Peers => "peers",
+            Self::Jobs => "jobs",
+            Self::Transfers => "transfers",
+            Self::Context => "context",
+        }
+    }
+}
+
+/// A change, or the whole picture.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// The whole state of the topics asked for. Forget what was known before.
+    Snapshot {
+        /// The node.
+        node_id: NodeId,
+        /// Peers.
+        peers: Vec<PeerInfo>,
+        /// Jobs that run, or ended within the last hour.
+        jobs: Vec<JobInfo>,
+        /// Transfers that run, or ended within the last hour.
+        transfers: Vec<TransferInfo>,
+        /// Context entries.
+        context: Vec<ContextEntry>,
+    },
+    /// A peer is new or changed.
+    PeerChanged {
+        /// As it is now.
+        peer: PeerInfo,
+    },
+    /// A peer is gone.
+    PeerRemoved {
+        /// Its id.
+        node_id: NodeId,
+    },
+    /// A job began, or ended.
+    JobChanged {
+        /// As it is now.
+        job: JobInfo,
+    },
+    /// A job is no longer kept.
+    JobRemoved {
+        /// Its id.
+        job_id: JobId,
+    },
+    /// A transfer began, moved or ended.
+    TransferChanged {
+        /// As it is now.
+        transfer: TransferInfo,
+    },
+    /// A transfer is no longer kept.
+    TransferRemoved {
+        /// Its id.
+        transfer_id: TransferId,
+    },
+    /// An entry was stored.
+    ContextChanged {
+        /// As it is now.
+        entry: ContextEntry,
+    },
+    /// An entry was deleted or expired.
+    ContextRemoved {
+        /// Its key.
+        key: String,
+    },
+    /// The node is stopping; the stream ends.
+    Closing {},
+}
+
+impl Event {
+    /// What it is about; `None` for the snapshot and the last event.
+    pub const fn topic(&self) -> Option<Topic> {
+        match self {
+            Self::PeerChanged { .. } | Self::PeerRemoved { .. } => Some(Topic::Peers),
+            Self::JobChanged { .. } | Self::JobRemoved { .. } => Some(Topic::Jobs),
+            Self::TransferChanged { .. } | Self::TransferRemoved { .. } => Some(Topic::Transfers),
+            Self::ContextChanged { .. } | Self::ContextRemoved { .. } => Some(Topic::Context),
+            Self::Snapshot { .. } | Self::Closing {} => None,
+        }
+    }
+}

@@ -1,0 +1,437 @@
+//! The one file a person edits: `config.yaml`.
+//!
+//! Parsing is strict. A key that is not known is refused with its line and the nearest known name, because a setting that is silently ignored is worse than an error.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    names,
+    secret::{self, KeyDigest, Secret},
+};
+
+/// The port of a node, unless its config says otherwise.
+pub const DEFAULT_PORT: u16 = 19532;
+
+macro_rules! section {
+    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+    };
+}
+
+section! {
+    /// Everything that can be set.
+    Config {
+        /// Where the node listens and what it is called.
+        server: Server = Server::default(),
+        /// Who may call.
+        auth: Auth = Auth::default(),
+        /// Encryption between nodes.
+        tls: Tls = Tls::default(),
+        /// What may be run.
+        execution: Execution = Execution::default(),
+        /// What files may be read and written.
+        transfer: Transfer = Transfer::default(),
+        /// Requests a minute for each peer.
+        rate_limits: RateLimits = RateLimits::default(),
+        /// Limits of the context store.
+        context: Context = Context::default(),
+        /// How other nodes are found.
+        discovery: Discovery = Discovery::default(),
+        /// What is written down.
+        logging: Logging = Logging::default(),
+        /// Of another product version: kept, not used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(skip)]
+        relay: Option<serde_yaml::Value> = None,
+        /// Of another product version: kept, not used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        #[schemars(skip)]
+        custom_commands: Option<serde_yaml::Value> = None,
+    }
+}
+
+section! {
+    /// `server`.
+    Server {
+        /// TCP port; 0 takes any free one.
+        port: u16 = DEFAULT_PORT,
+        /// Address to listen on.
+        host: String = "0.0.0.0".to_owned(),
+        /// The node's name; that of the machine when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hostname: Option<String> = None,
+        /// Not read from the file; accepted because reference installations write it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_dir: Option<PathBuf> = None,
+        /// Further names under which this node may be addressed (`Host` header), beside its own name, IP addresses and `localhost`.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        allowed_hosts: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// `auth`.
+    Auth {
+        /// The owner's key. It may do everything.
+        api_key: Option<Secret> = None,
+        /// Peers' keys by name: `sha256:<hex>` of a key that this node issued, or a key itself as reference installations have it.
+        allowed_keys: BTreeMap<String, AllowedKey> = BTreeMap::new(),
+    }
+}
+
+/// A key that a peer may use: its hash, or, in files of reference installations, the key itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(transparent)]
+pub struct AllowedKey(Secret);
+
+impl AllowedKey {
+    const PREFIX: &str = "sha256:";
+
+    /// The form in which a key issued by this node is written.
+    pub fn from_digest(digest: &KeyDigest) -> Self {
+        Self(Secret::new(format!("{}{}", Self::PREFIX, secret::hex(digest))))
+    }
+
+    /// The digest that a presented key must have.
+    pub fn digest(&self) -> Option<KeyDigest> {
+        match self.0.reveal().strip_prefix(Self::PREFIX) {
+            Some(hex) => secret::parse_digest(hex),
+            None => Some(self.0.digest()),
+        }
+    }
+
+    /// The text for the file.
+    pub fn reveal(&self) -> &str {
+        self.0.reveal()
+    }
+}
+
+section! {
+    /// `tls`.
+    Tls {
+        /// Whether others than paired nodes must speak TLS too.
+        enabled: bool = false,
+        /// Fingerprints of paired nodes' certificates by name.
+        pinned_certs: BTreeMap<String, String> = BTreeMap::new(),
+        /// Accepted because reference installations may have it; not used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cert_path: Option<PathBuf> = None,
+        /// Accepted because reference installations may have it; not used.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        key_path: Option<PathBuf> = None,
+    }
+}
+
+section! {
+    /// `execution`.
+    Execution {
+        /// Programs that are refused, also behind wrappers such as `env`, `sudo` or `sh -c`. A seat belt, not a wall.
+        denylist: Vec<String> = ["rm", "rmdir", "format", "mkfs", "dd", "shutdown", "reboot"].map(str::to_owned).to_vec(),
+        /// When present, only these programs run.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        allowlist: Option<Vec<String>> = None,
+        /// Jobs at the same time.
+        max_concurrent: usize = 10,
+        /// Milliseconds until a job is ended, where the request does not say.
+        default_timeout: u64 = 300_000,
+        /// Milliseconds between asking a job to end and ending it.
+        grace: u64 = 2_000,
+        /// Names of variables of the daemon's environment that jobs get, beside the usual ones. `*` at the end matches any rest.
+        env_pass: Vec<String> = Vec::new(),
+    }
+}
+
+section! {
+    /// `transfer`.
+    Transfer {
+        /// Directories that may be read and written; empty means all.
+        allowed_paths: Vec<PathBuf> = crate::paths::home().into_iter().collect(),
+        /// Directories and files that may not, whatever `allowedPaths` says. The data directory and a built-in list of sensitive paths always belong to them.
+        denied_paths: Vec<PathBuf> = crate::paths::home().into_iter().flat_map(|home| [home.join(".ssh"), home.join(".gnupg")]).collect(),
+        /// Largest file, in bytes.
+        max_file_size: u64 = 1 << 30,
+    }
+}
+
+section! {
+    /// `rateLimits`: requests a minute for each principal. The owner on this machine is not limited.
+    RateLimits {
+        /// Commands.
+        execute: u32 = 30,
+        /// Files.
+        transfer: u32 = 10,
+        /// Context entries.
+        context: u32 = 60,
+    }
+}
+
+section! {
+    /// `context`.
+    Context {
+        /// Most entries.
+        max_entries: usize = 100_000,
+        /// Most bytes of keys and values together.
+        max_bytes: u64 = 256 << 20,
+    }
+}
+
+section! {
+    /// `discovery`.
+    Discovery {
+        /// Whether nodes on the local network are found by mDNS.
+        enabled: bool = true,
+        /// Peers that are always known.
+        manual_peers: Vec<ManualPeer> = Vec::new(),
+    }
+}
+
+/// An entry of `discovery.manualPeers`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ManualPeer {
+    /// Host name or IP address.
+    pub address: String,
+    /// Port.
+    #[serde(default = "default_port")]
+    pub port: u16,
+    /// A name for it until it tells its own.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub hostname: Option<String>,
+}
+
+const fn default_port() -> u16 {
+    DEFAULT_PORT
+}
+
+section! {
+    /// `logging`.
+    Logging {
+        /// `error`, `warn`, `info`, `debug` or `trace`.
+        level: Level = Level::Info,
+        /// Where the daemon's own log goes; `logs/daemon.log` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        file: Option<PathBuf> = None,
+        /// The audit log is rotated at this size, in bytes.
+        audit_max_bytes: u64 = 64 << 20,
+        /// Rotated audit logs that are kept.
+        audit_files: usize = 4,
+    }
+}
+
+/// How much the daemon's own log says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Nothing.
+    #[serde(alias = "fatal")]
+    Silent,
+    /// Failures.
+    Error,
+    /// And what looks wrong.
+    #[serde(alias = "warning")]
+    Warn,
+    /// And what happens.
+    Info,
+    /// And how.
+    Debug,
+    /// And everything.
+    Trace,
+}
+
+impl Level {
+    /// The word for a log filter.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// Why a config text is refused. The sentence has line and column where there are any.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ConfigError {
+    /// What is wrong.
+    pub message: String,
+    /// Line, from 1.
+    pub line: Option<usize>,
+    /// Column, from 1.
+    pub column: Option<usize>,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+impl ConfigError {
+    fn value(message: impl Into<String>) -> Self {
+        Self { message: message.into(), line: None, column: None, hint: None }
+    }
+}
+
+impl Config {
+    /// Reads a config text and checks its values.
+    ///
+    /// # Errors
+    /// Bad YAML, unknown keys, wrong types and impossible values.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Option<Self> = serde_yaml::from_str(text).map_err(|error| explain(&error))?;
+        let config = config.unwrap_or_default();
+        config.validate()?;
+        Ok(config)
+    }
+
+    /// Checks what types alone cannot.
+    ///
+    /// # Errors
+    /// The first impossible value, by name.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if let Some(name) = &self.server.hostname
+            && !is_name(name)
+        {
+            return Err(ConfigError::value(format!(
+                "server.hostname: `{}` is not a name; use 1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit",
+                crate::text::inert(name)
+            )));
+        }
+        if self.server.host.parse::<std::net::IpAddr>().is_err() && self.server.host != "localhost" {
+            return Err(ConfigError::value(format!(
+                "server.host: `{}` is not an IP address; use 0.0.0.0 for all, 127.0.0.1 for this machine only",
+                self.server.host
+            )));
+        }
+        if self.auth.api_key.as_ref().is_some_and(|key| key.reveal().len() < 16) {
+            return Err(ConfigError::value("auth.apiKey: the key is shorter than 16 characters; make one with `loopsy key generate`"));
+        }
+        for (name, key) in &self.auth.allowed_keys {
+            if key.digest().is_none() || key.reveal().is_empty() {
+                return Err(ConfigError::value(format!("auth.allowedKeys.{}: neither a key nor `sha256:` and 64 hex digits", crate::text::inert(name))));
+            }
+        }
+        for (name, zero) in [
+            ("execution.maxConcurrent", self.execution.max_concurrent == 0),
+            ("execution.defaultTimeout", self.execution.default_timeout == 0),
+            ("transfer.maxFileSize", self.transfer.max_file_size == 0),
+            ("context.maxEntries", self.context.max_entries == 0),
+            ("logging.auditMaxBytes", self.logging.audit_max_bytes < 4096),
+        ] {
+            if zero {
+                return Err(ConfigError::value(format!("{name}: the value is too small")));
+            }
+        }
+        for path in self.transfer.allowed_paths.iter().chain(&self.transfer.denied_paths) {
+            if !path.is_absolute() {
+                return Err(ConfigError::value(format!("transfer: `{}` is not an absolute path", path.display())));
+            }
+        }
+        Ok(())
+    }
+
+    /// Keys that differ from `other` and are only read at the start.
+    pub fn needs_restart(&self, other: &Self) -> Vec<String> {
+        [("server.port", self.server.port != other.server.port), ("server.host", self.server.host != other.server.host)]
+            .into_iter()
+            .filter(|(_, differs)| *differs)
+            .map(|(name, _)| name.to_owned())
+            .collect()
+    }
+
+    /// The node's name: as configured, or the machine's.
+    pub fn hostname(&self) -> String {
+        self.server.hostname.clone().unwrap_or_else(machine_name)
+    }
+}
+
+/// The machine's own name, cut to what a node may be called.
+pub fn machine_name() -> String {
+    let uname = rustix::system::uname();
+    let name: String =
+        uname.nodename().to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' }).take(63).collect();
+    if is_name(&name) { name } else { "node".to_owned() }
+}
+
+/// Whether a text may name a node or peer: `^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$`.
+pub fn is_name(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+}
+
+fn explain(error: &serde_yaml::Error) -> ConfigError {
+    let text = error.to_string();
+    ConfigError { line: error.location().map(|at| at.line()), column: error.location().map(|at| at.column()), hint: unknown_key(&text), message: text }
+}
+
+/// Finds the nearest known key for serde's "unknown field `x`, expected one of `a`, `b`".
+fn unknown_key(message: &str) -> Option<String> {
+    let mut quoted = message.split_once("unknown field ")?.1.split('`').skip(1).step_by(2);
+    let unknown = quoted.next()?;
+    let known: Vec<&str> = quoted.collect();
+    Some(match names::nearest(unknown, known.iter().copied()) {
+        Some(near) => format!("Did you mean `{near}`?"),
+        None => format!("Known keys here: {}.", known.join(", ")),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_seeds_example_is_valid() {
+        let text = "server:\n  port: 19532\n  host: 0.0.0.0\n  hostname: leo\nauth:\n  apiKey: 0123456789abcdef0123456789abcdefx\n  allowedKeys:\n    peer-name: abcdefabcdefabcdef\ntls:\n  enabled: false\n  pinnedCerts:\n    peer-name: ab12\nexecution:\n  denylist: [rm, rmdir]\n  maxConcurrent: 10\n  defaultTimeout: 300000\ntransfer:\n  allowedPaths: [/Users/you]\n  deniedPaths: [/Users/you/.ssh]\n  maxFileSize: 1073741824\nrateLimits:\n  execute: 30\n  transfer: 10\n  context: 60\ndiscovery:\n  enabled: true\n  manualPeers:\n    - address: 192.168.1.75\n      port: 19532\nlogging:\n  level: info\n";
+        let config = Config::parse(text).expect("valid");
+        assert_eq!(config.server.hostname.as_deref(), Some("leo"));
+        assert_eq!(config.auth.allowed_keys["peer-name"].digest(), Some(Secret::new("abcdefabcdefabcdef").digest()));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_with_line_and_nearest_name() {
+        let error = Config::parse("server:\n  prot: 1\n").expect_err("refused");
+        assert_eq!(error.line, Some(2));
+        assert_eq!(error.hint.as_deref(), Some("Did you mean `port`?"));
+    }
+
+    #[test]
+    fn a_key_of_digits_stays_the_text_that_was_typed() {
+        let config = Config::parse("auth:\n  apiKey: 00345678901234567890\n").expect("valid");
+        assert_eq!(config.auth.api_key.expect("set").reveal(), "00345678901234567890");
+    }
+
+    #[test]
+    fn impossible_values_are_named() {
+        for (text, name) in [
+            ("server: {port: 70000}", "server.port"),
+            ("server: {hostname: \"a b\"}", "server.hostname"),
+            ("server: {host: nowhere}", "server.host"),
+            ("execution: {maxConcurrent: 0}", "execution.maxConcurrent"),
+            ("auth: {allowedKeys: {kai: \"sha256:12\"}}", "auth.allowedKeys.kai"),
+            ("transfer: {allowedPaths: [here]}", "`here`"),
+        ] {
+            let error = Config::parse(text).expect_err(text);
+            assert!(error.message.contains(name), "{text}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn what_is_not_set_has_its_default() {
+        let config = Config::parse("").expect("empty is fine");
+        assert_eq!(config.server.port, DEFAULT_PORT);
+        assert_eq!(config.execution.denylist.len(), 7);
+    }
+}
