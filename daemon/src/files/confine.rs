@@ -177,13 +177,20 @@ impl Policy {
     /// Finds the directory in which a path's last name is to be created. Refuses names that must not be.
     pub(super) fn destination(&self, given: &Path, text: &str) -> Result<(Destination, OsString), FileError> {
         self.refuse_denied(given, text)?;
-        let (Some(parent), Some(name)) = (given.parent(), given.file_name()) else { return Err(is_directory(text)) };
+        let (Some(parent), Some(name)) = (given.parent(), given.file_name()) else {
+            self.resolve(given, text)?;
+            return Err(is_directory(text));
+        };
+        if self.roots.iter().any(|root| root.given == given || root.canonical == given) {
+            return Err(is_directory(text));
+        }
         let (existing, missing) = self.resolve_for(parent, Some(name), text)?;
         if Path::new(text).components().any(|part| part == Component::ParentDir) {
             return Err(FileError::name(text, "`..` is not taken in a destination"));
         }
         if self.root_of(&existing).is_none() {
-            return Err(if self.roots.iter().any(|root| root.canonical.parent() == Some(&existing)) {
+            // the directory itself under a third name, or it is gone
+            return Err(if missing.is_empty() {
                 is_directory(text)
             } else {
                 FileError::not_found(text, "the allowed directory that it lies in is not there.")
@@ -252,13 +259,16 @@ impl Policy {
         }
         match error {
             Unresolved::Nowhere => FileError::denied(text, NOWHERE),
-            Unresolved::Io(error) if error.kind() == io::ErrorKind::NotADirectory => FileError::not_found(text, "a part of the path is a file, not a directory."),
+            Unresolved::Io(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                FileError::not_found(text, "a part of the path is a file, not a directory.")
+            }
             Unresolved::Io(error) => FileError::io(text, "find", error),
         }
     }
 
     fn root_of(&self, path: &Path) -> Option<(&Root, PathBuf)> {
-        let (root, rest) = self.roots.iter().filter_map(|root| Some((root, path.strip_prefix(&root.canonical).ok()?))).min_by_key(|(_, rest)| rest.as_os_str().len())?;
+        let (root, rest) =
+            self.roots.iter().filter_map(|root| Some((root, path.strip_prefix(&root.canonical).ok()?))).min_by_key(|(_, rest)| rest.as_os_str().len())?;
         Some((root, if rest.as_os_str().is_empty() { ".".into() } else { rest.to_owned() }))
     }
 

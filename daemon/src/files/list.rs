@@ -6,7 +6,13 @@ use loopsy_shared::api::transfer::{FileInfo, FileKind, Listing, PathStat, StatPa
 use rustix::fs::Dir;
 use sha2::{Digest, Sha256};
 
-use super::{FileError, Inner, confine::Policy, hash, pull::open_regular, system::Meta};
+use super::{
+    FileError, Inner,
+    confine::Policy,
+    hash,
+    pull::open_regular,
+    system::{self, Meta},
+};
 
 /// Most entries of one directory that are listed.
 const MOST: usize = 250_000;
@@ -17,7 +23,7 @@ pub(super) fn list(inner: &Inner, text: &str) -> Result<Listing, FileError> {
     let given = policy.absolute(text)?;
     let (dir, dir_path) = policy.directory(text)?;
     let mut files = Vec::new();
-    for entry in Dir::read_from(&dir).map_err(|error| FileError::io(text, "list", error))? {
+    for entry in system::readable(&dir).and_then(Dir::new).map_err(|error| FileError::io(text, "list", error))? {
         let entry = entry.map_err(|error| FileError::io(text, "list", error))?;
         let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." || policy.refuse_denied(&dir_path.join(name), text).is_err() {

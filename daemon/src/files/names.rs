@@ -75,7 +75,9 @@ mod tests {
 
     #[test]
     fn ordinary_names_of_any_script_are_fine() {
-        for name in ["a", ".hidden", "Ünïcødé ☃.txt", "機械.md", "👨\u{200d}👩.png", "console", "com10", "lpt", "nul1", "a b", "it's", "-rf", "community.txt", "~x"] {
+        for name in
+            ["a", ".hidden", "Ünïcødé ☃.txt", "機械.md", "👨\u{200d}👩.png", "console", "com10", "lpt", "nul1", "a b", "it's", "-rf", "community.txt", "~x"]
+        {
             assert_eq!(refuse(name), None, "{name}");
         }
     }
@@ -84,8 +86,39 @@ mod tests {
     fn names_that_break_something_are_refused() {
         let long = "x".repeat(256);
         for name in [
-            "", ".", "..", "a\0b", "a\u{1b}[31m", "a\nb", "a\u{7f}", "a\u{9b}", "a\u{202e}b", "a\u{2066}", "\u{200f}", "a.", "a ", "a:b", "a*", "a?", "a\"", "<a", "a>",
-            "a|b", "a\\b", "CON", "con.txt", "Aux", "nul.tar.gz", "COM0", "com9.x", "LPT¹", "com².txt", "lpt³", "prn .txt", ".loopsy.12345678.part", &long,
+            "",
+            ".",
+            "..",
+            "a\0b",
+            "a\u{1b}[31m",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{9b}",
+            "a\u{202e}b",
+            "a\u{2066}",
+            "\u{200f}",
+            "a.",
+            "a ",
+            "a:b",
+            "a*",
+            "a?",
+            "a\"",
+            "<a",
+            "a>",
+            "a|b",
+            "a\\b",
+            "CON",
+            "con.txt",
+            "Aux",
+            "nul.tar.gz",
+            "COM0",
+            "com9.x",
+            "LPT¹",
+            "com².txt",
+            "lpt³",
+            "prn .txt",
+            ".loopsy.12345678.part",
+            &long,
         ] {
             assert!(refuse(name).is_some(), "{name:?}");
         }

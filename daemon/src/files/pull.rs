@@ -9,10 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use loopsy_shared::{
-    api::transfer::FileKind,
-    time::Millis,
-};
+use loopsy_shared::{api::transfer::FileKind, time::Millis};
 use rustix::{
     fs::{Mode, OFlags, openat},
     io::Errno,

@@ -142,7 +142,9 @@ impl PushFile {
                 policy.refuse_object(&there, &text)?;
                 match there.kind {
                     FileKind::Directory => return Err(is_directory(&text)),
-                    FileKind::Symlink => return Err(FileError::denied(&text, "it is a link, and files are not written through links. Name the file that it points at.")),
+                    FileKind::Symlink => {
+                        return Err(FileError::denied(&text, "it is a link, and files are not written through links. Name the file that it points at."));
+                    }
                     FileKind::Other => return invalid("it is a device, socket or pipe; choose another name"),
                     FileKind::File if !overwrite => return Err(FileError::Exists { path: shown(&text) }),
                     FileKind::File => {}

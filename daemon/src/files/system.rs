@@ -1,6 +1,12 @@
 //! What the operating systems do differently, each with a way out where one of them cannot.
 
-use std::{ffi::OsStr, fs::File, io, os::fd::AsFd, path::PathBuf};
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io,
+    os::fd::{AsFd, OwnedFd},
+    path::PathBuf,
+};
 
 use loopsy_shared::{api::transfer::FileKind, time::Millis};
 use rustix::{
@@ -80,9 +86,14 @@ pub(super) fn path_of(dir: impl AsFd) -> Option<PathBuf> {
     }
 }
 
+/// Opens a directory again, to read its entries: the handle may be one that only leads to it.
+pub(super) fn readable(dir: impl AsFd) -> Result<OwnedFd, Errno> {
+    openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
 /// Makes the entries of a directory last. File systems that cannot are left alone.
 pub(super) fn sync_directory(dir: impl AsFd) -> io::Result<()> {
-    let readable = match openat(dir, ".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+    let readable = match readable(dir) {
         Err(Errno::ACCESS) => return Ok(()), // may be written but not read: nothing more can be done
         other => other?,
     };

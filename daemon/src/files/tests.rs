@@ -44,7 +44,14 @@ impl World {
         for name in ["in/sub", "in-evil", "out", ".ssh", ".loopsy"] {
             fs::create_dir_all(home.join(name)).expect("made");
         }
-        for (name, text) in [("in/a.txt", "inside"), ("in/sub/b.txt", "inside"), ("in-evil/x", "outside"), ("out/x", "outside"), (".ssh/id", "key"), (".loopsy/loopsy.db", "store")] {
+        for (name, text) in [
+            ("in/a.txt", "inside"),
+            ("in/sub/b.txt", "inside"),
+            ("in-evil/x", "outside"),
+            ("out/x", "outside"),
+            (".ssh/id", "key"),
+            (".loopsy/loopsy.db", "store"),
+        ] {
             fs::write(home.join(name), text).expect("written");
         }
         let mut config = Config::default();

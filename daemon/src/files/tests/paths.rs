@@ -77,7 +77,19 @@ async fn credentials_and_the_nodes_data_are_never_touched() {
     fs::create_dir_all(world.home.join(".config/autostart")).expect("made");
     symlink(world.home.join(".ssh"), world.home.join("in/keys")).expect("link");
     symlink("../.ssh/id", world.home.join("in/key")).expect("link");
-    for path in [".ssh/id", ".ssh/authorized_keys", "in/keys/id", "in/../.ssh/id", ".loopsy/loopsy.db", ".loopsy/new", ".config/autostart/x.desktop", ".aws/credentials", ".bashrc", ".netrc", ".claude/settings.json"] {
+    for path in [
+        ".ssh/id",
+        ".ssh/authorized_keys",
+        "in/keys/id",
+        "in/../.ssh/id",
+        ".loopsy/loopsy.db",
+        ".loopsy/new",
+        ".config/autostart/x.desktop",
+        ".aws/credentials",
+        ".bashrc",
+        ".netrc",
+        ".claude/settings.json",
+    ] {
         denied_everywhere(&world, path).await;
     }
     for path in ["in/key", "in/keys"] {
@@ -146,8 +158,14 @@ async fn a_listing_is_sorted_and_shows_links_as_links() {
     let seen: Vec<(&str, FileKind, bool)> = files.iter().map(|file| (file.name.as_str(), file.kind, file.size == 6)).collect();
     assert_eq!(
         seen,
-        [("a.txt", FileKind::File, true), ("b-link", FileKind::Symlink, true), ("c-out", FileKind::Symlink, true), ("d-dangling", FileKind::Symlink, false), ("sub", FileKind::Directory, false)]
-            .map(|(name, kind, size)| (name, kind, if name == "c-out" { "../out/x".len() == 6 } else { size }))
+        [
+            ("a.txt", FileKind::File, true),
+            ("b-link", FileKind::Symlink, true),
+            ("c-out", FileKind::Symlink, true),
+            ("d-dangling", FileKind::Symlink, false),
+            ("sub", FileKind::Directory, false)
+        ]
+        .map(|(name, kind, size)| (name, kind, if name == "c-out" { "../out/x".len() == 6 } else { size }))
     );
     assert_eq!(files[0].path, world.path("in/a.txt"));
     assert!(files[0].modified > 0 && files[0].mode & 0o400 != 0);
@@ -158,7 +176,10 @@ async fn a_listing_is_sorted_and_shows_links_as_links() {
 #[tokio::test]
 async fn stat_tells_and_hashes() {
     let world = World::new();
-    let ask = |path: &str, hash_bytes| world.files.stat(&StatPath { path: path.to_owned(), hash_bytes });
+    let ask = |path: &str, hash_bytes| {
+        let (files, request) = (world.files.clone(), StatPath { path: path.to_owned(), hash_bytes });
+        async move { files.stat(&request).await }
+    };
     let stat = ask("in/a.txt", Some(3)).await.expect("seen");
     assert_eq!((stat.sha256, stat.file.expect("there").size), (Some(sha256(b"ins")), 6));
     assert_eq!(ask("in/a.txt", Some(u64::MAX)).await.expect("seen").sha256, Some(sha256(b"inside")));

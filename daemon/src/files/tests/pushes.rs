@@ -17,7 +17,8 @@ async fn files_of_any_size_arrive_whole() {
     for size in [0, 1, 4095, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 5 << 20, (7 << 20) + 12_345] {
         let content = noise(size);
         for announced in [None, Some(size as u64)] {
-            let request = Push { dest_path: world.path("in/new/deep/機械.bin"), size: announced, sha256: Some(sha256(&content).to_uppercase()), ..Push::default() };
+            let request =
+                Push { dest_path: world.path("in/new/deep/機械.bin"), size: announced, sha256: Some(sha256(&content).to_uppercase()), ..Push::default() };
             let pushed = world.push(request.clone(), &content).await.expect("pushed");
             assert_eq!((pushed.size, pushed.checksum, pushed.path), (size as u64, sha256(&content), request.dest_path));
             assert!(fs::read(world.home.join("in/new/deep/機械.bin")).expect("there") == content, "{size}");
