@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
-use crate::{peers::PeerError, settings::SettingsError};
+use crate::{files::FileError, peers::PeerError, settings::SettingsError, transfers::TransferError};
 
 /// Makes an error response.
 pub fn response(error: &ApiError) -> Response {

@@ -7,7 +7,7 @@ use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use loopsy_shared::api::{
     ApiError, Code, Done, FILE_SIZE_HEADER, MODE_HEADER, MODIFIED_HEADER, SHA256_HEADER,
-    transfer::{ListDirectory, Listing, MakeDirectory, PathStat, Pull, Push, PushOffset, Pushed, StatPath, UploadOffset},
+    transfer::{ListDirectory, ListTree, Listing, MakeDirectory, PathStat, Pull, Push, PushOffset, Pushed, StatPath, Tree, UploadOffset},
 };
 use multer::Multipart;
 
@@ -23,11 +23,15 @@ const MOST_FIELDS: usize = 32;
 const LONGEST_FIELD: u64 = 64 << 10;
 
 pub(super) fn mount(routes: Routes) -> Routes {
-    routes.upload::<Push, _, _, _>(push).endpoint(offset).response(pull).endpoint(list).endpoint(stat).endpoint(make_directory)
+    routes.upload::<Push, _, _, _>(push).endpoint(offset).response(pull).endpoint(list).endpoint(tree).endpoint(stat).endpoint(make_directory)
 }
 
 async fn list(app: App, _caller: Caller, request: ListDirectory) -> Result<Listing, ApiError> {
     Ok(app.files.list(&request.path).await?)
+}
+
+async fn tree(app: App, _caller: Caller, request: ListTree) -> Result<Tree, ApiError> {
+    Ok(app.files.tree(request).await?)
 }
 
 async fn stat(app: App, _caller: Caller, request: StatPath) -> Result<PathStat, ApiError> {
@@ -69,13 +73,17 @@ async fn push(app: App, _caller: Caller, _none: Option<Push>, request: Request) 
             continue;
         }
         let mut file = app.files.begin_push(announced(fields, &parts.headers)?).await?;
-        loop {
-            match part.chunk().await {
-                Ok(Some(chunk)) => file.write(chunk).await?,
-                Ok(None) => return Ok(file.finish().await?),
-                Err(error) => return Err(broken(error)),
+        while let Some(chunk) = part.chunk().await.map_err(broken)? {
+            file.write(chunk).await?;
+        }
+        drop(part);
+        // A sender that hashes while it sends knows the hash only now.
+        while let Some(part) = form.next_field().await.map_err(broken)? {
+            if part.name() == Some("sha256") {
+                file.expect(&part.text().await.map_err(broken)?)?;
             }
         }
+        return Ok(file.finish().await?);
     }
     Err(ApiError::new(Code::TransferFailed, "The form holds no file.").hint("Send the field `destPath` first, then one part with a file name."))
 }
@@ -106,12 +114,12 @@ async fn pull(app: App, _caller: Caller, request: Pull, _headers: HeaderMap) -> 
     let number = HeaderValue::from;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream")),
-        (header::CONTENT_LENGTH, number(file.size().saturating_sub(request.offset))),
-        (header::CONTENT_DISPOSITION, disposition(file.name())),
+        (header::CONTENT_LENGTH, number(file.size - file.offset)),
+        (header::CONTENT_DISPOSITION, disposition(&file.name)),
         (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-        (HeaderName::from_static(FILE_SIZE_HEADER), number(file.size())),
-        (HeaderName::from_static(MODIFIED_HEADER), number(file.modified())),
-        (HeaderName::from_static(MODE_HEADER), HeaderValue::from_str(&format!("{:o}", file.mode())).unwrap_or(HeaderValue::from_static("644"))),
+        (HeaderName::from_static(FILE_SIZE_HEADER), number(file.size)),
+        (HeaderName::from_static(MODIFIED_HEADER), number(file.modified)),
+        (HeaderName::from_static(MODE_HEADER), HeaderValue::from_str(&format!("{:o}", file.mode)).unwrap_or(HeaderValue::from_static("644"))),
     ];
     let chunks = stream::unfold(file, |mut file: PullFile| async { file.next().await.map(|chunk| (chunk.map_err(io::Error::other), file)) });
     let mut response = Response::new(Body::from_stream(chunks));
