@@ -18,7 +18,11 @@ use loopsy_shared::{
     names, text, time,
 };
 
-use crate::{events::Events, store::Store, trust::Caller};
+use crate::{
+    events::Events,
+    store::{Store, Write},
+    trust::Caller,
+};
 
 mod credentials;
 mod health;
@@ -414,13 +418,13 @@ impl Peers {
     }
 
     async fn save(&self, info: &PeerInfo) -> Result<(), PeerError> {
-        self.0.store.put_peer(info.clone()).await.map_err(|e| PeerError::Save(e.to_string()))?;
+        self.0.store.write(vec![Write::PutPeer(info.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
         self.0.events.publish(Event::PeerChanged { peer: info.clone() });
         Ok(())
     }
 
     async fn forget(&self, node_id: &NodeId) -> Result<(), PeerError> {
-        self.0.store.remove_peer(node_id.clone()).await.map_err(|e| PeerError::Save(e.to_string()))?;
+        self.0.store.write(vec![Write::DeletePeer(node_id.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
         self.0.events.publish(Event::PeerRemoved { node_id: node_id.clone() });
         Ok(())
     }

@@ -240,4 +240,3 @@ impl Transfers {
 fn not_found(id: &TransferId) -> TransferError {
     TransferError::NotFound(loopsy_shared::text::inert(id.as_str()).into_owned())
 }
-

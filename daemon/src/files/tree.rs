@@ -6,8 +6,9 @@ use std::{
 };
 
 use ignore::{WalkBuilder, gitignore::GitignoreBuilder};
-use loopsy_shared::{
-    api::{transfer::FileKind, transfers::LeftOut},
+use loopsy_shared::api::{
+    transfer::{FileKind, Tree, TreeFile},
+    transfers::LeftOut,
 };
 use rustix::fs::{AtFlags, CWD, statat};
 

@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
-use crate::{files::FileError, peers::PeerError, settings::SettingsError, transfers::TransferError};
+use crate::{context::ContextError, files::FileError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
 
 /// Makes an error response.
 pub fn response(error: &ApiError) -> Response {

@@ -73,7 +73,8 @@ pub(super) async fn plan(files: &Files, peer: &Client, request: &StartTransfer) 
     if request.destination.is_empty() || request.source.is_empty() {
         return Err(TransferError::Invalid("Source and destination must not be empty.".to_owned()));
     }
-    let source = source_end.stat(&request.source).await?.file.ok_or_else(|| TransferError::Invalid(format!("There is no `{}`.", text::inert(&request.source))))?;
+    let source =
+        source_end.stat(&request.source).await?.file.ok_or_else(|| TransferError::Invalid(format!("There is no `{}`.", text::inert(&request.source))))?;
     let into_directory = request.destination.ends_with('/')
         || destination_end.stat(&request.destination).await?.file.is_some_and(|file| file.kind == FileKind::Directory && source.kind != FileKind::Directory);
     let root = if into_directory { join(&request.destination, &source.name) } else { request.destination.trim_end_matches('/').to_owned() };
