@@ -10,6 +10,8 @@ use loopsy_shared::{
     config::DEFAULT_PORT,
 };
 
+const GLOBAL: &str = "Options of every command";
+
 const EXIT_CODES: &str = "\
 Exit codes:
   0    done
@@ -17,7 +19,7 @@ Exit codes:
   2    the command line is not valid
   3    the daemon or the peer cannot be reached
   4    refused: wrong key, missing scope, denied command or path
-  78   the config or the store cannot be used (`start`, `daemon run`)
+  78   the config or the store cannot be used
   124  `exec`: the command's time was up
   130  interrupted
 `exec` ends with the code of the command; 128 plus the signal's number when a signal ended it.
@@ -40,13 +42,13 @@ pub(crate) struct Args {
 #[derive(Debug, Clone, ClapArgs)]
 pub(crate) struct Global {
     /// Use the node in this directory [default: ~/.loopsy]
-    #[arg(long, global = true, env = "LOOPSY_DATA_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, global = true, help_heading = GLOBAL, env = "LOOPSY_DATA_DIR", hide_env_values = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub data_dir: Option<PathBuf>,
     /// Print the API's JSON instead of text for people
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
     /// Print nothing but the result and errors
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = GLOBAL)]
     pub quiet: bool,
 }
 

@@ -146,22 +146,11 @@ mod tests {
     use super::*;
 
     fn peer(id: &str, name: &str, address: &str) -> PeerInfo {
-        PeerInfo {
-            node_id: id.into(),
-            hostname: name.to_owned(),
-            address: address.to_owned(),
-            port: 1,
-            platform: String::new(),
-            version: String::new(),
-            capabilities: Vec::new(),
-            status: PeerStatus::Unknown,
-            last_seen: 0,
-            failure_count: 0,
-            trusted: false,
-            manually_added: true,
-            last_error: None,
-            offline_since: None,
-        }
+        let fields = serde_json::json!({
+            "nodeId": id, "hostname": name, "address": address, "port": 1, "platform": "linux", "version": "1", "capabilities": [],
+            "status": "unknown", "lastSeen": 0, "failureCount": 0, "trusted": false, "manuallyAdded": true,
+        });
+        serde_json::from_value(fields).expect("a peer")
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn page() -> String {
     page.push_str("\n## Options of every command\n\n");
     options(&mut page, &root, |arg| !matches!(arg.get_id().as_str(), "help" | "version"));
     if let Some(text) = root.get_after_help() {
-        let _infallible = writeln!(page, "## Exit codes\n\n```text\n{}\n```\n", text.to_string().trim());
+        let _infallible = writeln!(page, "## Exit codes\n\n```text\n{}\n```\n", text.to_string().trim().trim_start_matches("Exit codes:").trim_matches('\n'));
     }
     for command in visible(&root) {
         section(&mut page, command, "loopsy", 2);
@@ -41,8 +41,10 @@ fn section(page: &mut String, command: &Command, parent: &str, level: usize) {
     let name = format!("{parent} {}", command.get_name());
     let _infallible = writeln!(page, "{} {name}\n", "#".repeat(level.min(4)));
     let text = command.get_long_about().or_else(|| command.get_about()).map(ToString::to_string).unwrap_or_default();
-    let stop = if text.ends_with(['.', '`']) { "" } else { "." };
-    let _infallible = writeln!(page, "{text}{stop}\n");
+    for paragraph in text.split("\n\n") {
+        let stop = if paragraph.ends_with('.') { "" } else { "." };
+        let _infallible = writeln!(page, "{paragraph}{stop}\n");
+    }
     let usage = command.clone().render_usage().to_string();
     let _infallible = writeln!(page, "```text\n{}\n```\n", usage.trim_start_matches("Usage: ").trim());
     options(page, command, |arg| !arg.is_global_set() && arg.get_id() != "help");
