@@ -2,14 +2,15 @@
 //!
 //! A surface talks to its local daemon; [`Client::at`] reaches every other node through it. Daemons use the same client between each other.
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use bytes::Bytes as Chunk;
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, transfer, wire},
+    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, transfer, wire},
+    id::TransferId,
     secret::Secret,
 };
 
@@ -24,6 +25,8 @@ pub use sse::{Streamed, Watched};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long without a word on an idle connection the other side is probed, so that a vanished machine is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
+/// Connections are given up sooner than a node closes them, so that no request meets a closing one.
+const POOL_IDLE: Duration = Duration::from_secs(5);
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +96,7 @@ impl Transport {
             .tcp_keepalive(KEEPALIVE)
             .tcp_nodelay(true)
             .pool_max_idle_per_host(32)
+            .pool_idle_timeout(POOL_IDLE)
             .build()
             .map_err(|e| broken(e.to_string()))?;
         Ok(Self(client))
@@ -167,11 +171,18 @@ impl Client {
         Ok((headers, response.bytes_stream().map_err(move |e| unreachable(&address, &e))))
     }
 
-    /// Sends a file: the fields of `push` as a form, then `content`, of which `length` bytes will come.
+    /// Sends a file: the fields of `push` as a form, then `content`, of which `length` bytes will come, then its hash (64 hex digits), which is asked for last.
     ///
     /// # Errors
     /// As [`Client::call`].
-    pub async fn upload(&self, push: &transfer::Push, name: &str, length: u64, content: Body) -> Result<transfer::Pushed, ClientError> {
+    pub async fn upload(
+        &self,
+        push: &transfer::Push,
+        name: &str,
+        length: u64,
+        content: Body,
+        hash: impl Future<Output = String> + Send + 'static,
+    ) -> Result<transfer::Pushed, ClientError> {
         let mut form = reqwest::multipart::Form::new();
         if let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(push) {
             for (field, value) in fields {
@@ -179,10 +190,23 @@ impl Client {
             }
         }
         let file = reqwest::multipart::Part::stream_with_length(content, length).file_name(name.to_owned());
-        let response =
-            self.request(http::Method::POST, transfer::Push::SPEC.path).multipart(form.part("file", file)).send().await.map_err(|e| self.unreachable(&e))?;
+        let hash = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(hash.await) });
+        let hash = reqwest::multipart::Part::stream_with_length(Body::wrap_stream(hash), 64);
+        let form = form.part("file", file).part("sha256", hash);
+        let response = self.request(http::Method::POST, transfer::Push::SPEC.path).multipart(form).send().await.map_err(|e| self.unreachable(&e))?;
         let body = self.accept(response).await?.bytes().await.map_err(|e| self.unreachable(&e))?;
         self.understand(&body)
+    }
+
+    /// The same client, whose requests count as parts of one transfer.
+    #[must_use]
+    pub fn for_transfer(&self, id: &TransferId) -> Self {
+        let mut headers = self.target.headers.clone();
+        if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+            headers.insert(TRANSFER_HEADER, value);
+        }
+        let target = Target { address: self.target.address.clone(), headers, transport: self.target.transport.clone() };
+        Self { target: Arc::new(target), prefix: self.prefix.clone() }
     }
 
     /// Posts raw bytes to an endpoint that takes them, such as a job's standard input.

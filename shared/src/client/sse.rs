@@ -4,7 +4,7 @@ use std::{marker::PhantomData, pin::Pin, time::Duration};
 
 use bytes::{Buf, Bytes, BytesMut};
 use eventsource_client::{Client as _, ClientBuilder, Error as SseError, ReconnectOptions, SSE};
-use futures_util::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures_util::{Stream, StreamExt, stream::BoxStream};
 use http::HeaderMap;
 use launchdarkly_sdk_transport::{ByteStream, HttpTransport, ResponseFuture, TransportError};
 use serde::de::DeserializeOwned;

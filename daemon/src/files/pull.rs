@@ -1,0 +1,201 @@
+//! Sending one file: what was there when it was opened, or an error; never a short or mixed file that looks whole.
+
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
+    os::unix::fs::FileExt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use loopsy_shared::{api::transfer::FileKind, time::Millis};
+use rustix::{
+    fs::{Mode, OFlags, openat},
+    io::Errno,
+};
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::{
+    FileError, Inner,
+    confine::Place,
+    error::shown,
+    system::{self, Meta},
+};
+
+/// What is read at once.
+const BLOCK: usize = 512 << 10;
+
+/// Blocks that are read before they are asked for. No thread waits for a slow receiver: without a wish there is no reading.
+const AHEAD: usize = 2;
+
+/// Files up to this size are read when they are opened.
+const AT_ONCE: u64 = 64 << 10;
+
+/// Blocks that are kept to be filled again.
+const POOL: usize = AHEAD + 2;
+
+type Pool = Arc<Mutex<Vec<Vec<u8>>>>;
+
+/// A block that goes back to its pool when the last part of it was sent.
+struct Pooled {
+    memory: Vec<u8>,
+    length: usize,
+    pool: Pool,
+}
+
+impl AsRef<[u8]> for Pooled {
+    fn as_ref(&self) -> &[u8] {
+        &self.memory[..self.length]
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        if pool.len() < POOL {
+            pool.push(std::mem::take(&mut self.memory));
+        }
+    }
+}
+
+/// An open file, and how it was when it was opened.
+#[derive(Debug)]
+struct Source {
+    file: File,
+    meta: Meta,
+    text: String,
+}
+
+impl Source {
+    /// Fills a buffer from `at`. With `last`, makes sure that the file did not change since it was opened.
+    fn read(&self, buffer: &mut [u8], at: u64, last: bool) -> Result<(), FileError> {
+        match self.file.read_exact_at(buffer, at) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(FileError::Changed { path: shown(&self.text) }),
+            other => other.map_err(|error| FileError::io(&self.text, "read", error))?,
+        }
+        if last {
+            let now = Meta::of(&self.file).map_err(|error| FileError::io(&self.text, "look at", error))?;
+            if (now.size, now.changed) != (self.meta.size, self.meta.changed) {
+                return Err(FileError::Changed { path: shown(&self.text) });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file that is being sent.
+pub struct PullFile {
+    /// Bytes of the whole file.
+    pub size: u64,
+    /// When it was last changed.
+    pub modified: Millis,
+    /// Permission bits.
+    pub mode: u32,
+    /// Last part of its path; of what a link points at, when a link was asked for.
+    pub name: String,
+    /// Where sending begins.
+    pub offset: u64,
+    source: Arc<Source>,
+    at: u64,
+    ahead: VecDeque<JoinHandle<Result<Bytes, FileError>>>,
+    whole: Option<Bytes>,
+    pool: Pool,
+}
+
+impl std::fmt::Debug for PullFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PullFile").field("source", &self.source).field("at", &self.at).finish_non_exhaustive()
+    }
+}
+
+impl PullFile {
+    pub(super) fn open(inner: &Inner, text: &str, offset: u64) -> Result<Self, FileError> {
+        let policy = inner.policy();
+        let place = policy.object(&policy.absolute(text)?, text)?;
+        let (file, meta) = open_regular(&place, text)?;
+        policy.refuse_object(&meta, text)?;
+        let limit = policy.max_file_size();
+        if meta.size > limit {
+            return Err(FileError::TooLarge { path: shown(text), limit });
+        }
+        if offset > meta.size {
+            return Err(FileError::invalid(text, format!("the offset {offset} lies behind the end of the file, which has {} bytes", meta.size)));
+        }
+        let source = Source { file, meta, text: text.to_owned() };
+        let rest = meta.size - offset;
+        let whole = if rest > AT_ONCE {
+            system::read_ahead(&source.file);
+            None
+        } else {
+            let mut bytes = vec![0; usize::try_from(rest).unwrap_or(0)];
+            source.read(&mut bytes, offset, true)?;
+            Some(bytes.into())
+        };
+        Ok(Self {
+            size: meta.size,
+            modified: meta.modified(),
+            mode: meta.mode,
+            name: place.name.to_string_lossy().into_owned(),
+            offset,
+            at: if whole.is_some() { meta.size } else { offset },
+            source: Arc::new(source),
+            ahead: VecDeque::with_capacity(AHEAD),
+            whole: whole.filter(|bytes: &Bytes| !bytes.is_empty()),
+            pool: Pool::default(),
+        })
+    }
+
+    /// The next bytes; nothing at the end. After an error there is nothing more, and what was sent must not be taken for the file.
+    pub async fn next(&mut self) -> Option<Result<Bytes, FileError>> {
+        if let Some(whole) = self.whole.take() {
+            return Some(Ok(whole));
+        }
+        self.fill();
+        let read = self.ahead.front_mut()?.await.unwrap_or_else(|error| Err(FileError::io(&self.source.text, "read", io::Error::other(error))));
+        self.ahead.pop_front();
+        if read.is_err() {
+            self.ahead.clear();
+            self.at = self.size;
+        } else {
+            self.fill();
+        }
+        Some(read)
+    }
+
+    fn fill(&mut self) {
+        while self.ahead.len() < AHEAD && self.at < self.size {
+            let (at, source, pool) = (self.at, Arc::clone(&self.source), Arc::clone(&self.pool));
+            let length = BLOCK.min(usize::try_from(self.size - at).unwrap_or(BLOCK));
+            self.at += length as u64;
+            let last = self.at == self.size;
+            self.ahead.push_back(spawn_blocking(move || {
+                let memory = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let mut block = Pooled { memory: memory.unwrap_or_else(|| vec![0; BLOCK]), length, pool };
+                source.read(&mut block.memory[..length], at, last)?;
+                Ok(Bytes::from_owner(block))
+            }));
+        }
+    }
+}
+
+/// Opens a regular file and nothing else. Never waits for a pipe, never touches a device.
+pub(super) fn open_regular(place: &Place, text: &str) -> Result<(File, Meta), FileError> {
+    const NOT_A_FILE: &str = "it is not a regular file; only those are transferred.";
+    let failed = |error: Errno| match error {
+        Errno::NOENT => FileError::not_found(text, "there is no such file. List the directory to see what is there."),
+        Errno::LOOP => FileError::denied(text, "it became a link while it was opened. Try again."),
+        Errno::NXIO => FileError::not_found(text, NOT_A_FILE),
+        error => FileError::io(text, "open", error),
+    };
+    if Meta::at(&place.dir, &place.name).map_err(failed)?.kind != FileKind::File {
+        return Err(FileError::not_found(text, NOT_A_FILE));
+    }
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = openat(&place.dir, &place.name, flags, Mode::empty()).map_err(failed)?;
+    let meta = Meta::of(&file).map_err(failed)?;
+    if meta.kind != FileKind::File {
+        return Err(FileError::not_found(text, NOT_A_FILE));
+    }
+    Ok((file.into(), meta))
+}
