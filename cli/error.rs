@@ -2,7 +2,7 @@
 
 use std::{fmt, io};
 
-use loopsy_daemon::{run::RunError, setup::SetupError};
+use loopsy_daemon::{run::RunError, settings::SettingsError, setup::SetupError};
 use loopsy_shared::{
     api::{ApiError, Code, error::ErrorDetail},
     client::{ClientError, LocalError},
@@ -160,8 +160,9 @@ pub(crate) fn explain(error: &Error) -> Explained {
         }
         Error::Setup(error) => {
             let (hint, exit) = match error {
-                SetupError::Config { error, .. } => (error.hint.clone(), CONFIG),
-                SetupError::Io { .. } => (None, FAILURE),
+                SetupError::Value(error) => (error.hint.clone(), USAGE),
+                SetupError::Settings(SettingsError::Invalid { error, .. }) => (error.hint.clone(), CONFIG),
+                SetupError::Settings(SettingsError::Io { .. }) | SetupError::Io { .. } => (None, FAILURE),
             };
             Explained { message: sentence(&error.to_string()), hint, exit, code: Code::ConfigInvalid.number() }
         }
@@ -178,9 +179,10 @@ pub(crate) fn explain(error: &Error) -> Explained {
     }
 }
 
-/// One line that cannot drive the terminal.
+/// One line that cannot drive the terminal, with one period where sentences were put into sentences.
 fn sentence(text: &str) -> String {
-    inert(text.trim_end()).into_owned()
+    let text = text.trim_end();
+    inert(text.strip_suffix('.').filter(|rest| rest.ends_with('.') && !rest.ends_with("..")).unwrap_or(text)).into_owned()
 }
 
 /// The exit code for a refusal of a node.

@@ -146,7 +146,7 @@ async fn daemon(report: &mut Report<'_>) -> Result<bool, Error> {
     }
     if status.problems.is_empty() {
         report
-            .ok("Daemon", format!("{} answers at {}, up since {}.", inert(&status.hostname), client.address(), span(Duration::from_millis(status.uptime))))?;
+            .ok("Daemon", format!("{} answers at {}, up for {}.", inert(&status.hostname), client.address(), span(Duration::from_millis(status.uptime))))?;
     }
     Ok(true)
 }
