@@ -80,7 +80,12 @@ pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
     ctx.out.show(&status, |status| {
         let out = ctx.out;
         let mark = if status.problems.is_empty() { GOOD } else { WARN };
-        out.line(format_args!("{} {} has been up for {}", paint(mark, "●"), paint(STRONG, inert(&status.hostname)), span(Duration::from_millis(status.uptime))))?;
+        out.line(format_args!(
+            "{} {} has been up for {}",
+            paint(mark, "●"),
+            paint(STRONG, inert(&status.hostname)),
+            span(Duration::from_millis(status.uptime))
+        ))?;
         let row = |name: &str, text: String| out.line(format_args!("  {}{text}", paint(FAINT, format!("{name:<9}"))));
         row("node", inert(status.node_id.as_str()).into_owned())?;
         row("address", ctx.client()?.address().to_owned())?;

@@ -59,7 +59,17 @@ pub(super) async fn run(ctx: &Ctx, args: &Demo) -> Result<u8, Error> {
         node.wait_until_stopped().await;
     }
     let kept = args.keep.then(|| temp.keep());
-    let steps = result?;
+    let steps = match result {
+        Ok(steps) => steps,
+        Err(error) => {
+            match (&error, &kept) {
+                (Error::Silent(_), _) => {}
+                (_, Some(path)) => ctx.out.remark(paint(FAINT, format!("The nodes' logs are below {}.", path.display()))),
+                (_, None) => ctx.out.remark(paint(FAINT, "`loopsy demo --keep` leaves the nodes' logs behind.")),
+            }
+            return Err(error);
+        }
+    };
     if ctx.out.json {
         ctx.out.value(&steps)?;
         return DONE;

@@ -145,8 +145,7 @@ async fn daemon(report: &mut Report<'_>) -> Result<bool, Error> {
         report.warn("Daemon", format!("{}: {}", inert(&problem.part), inert(&problem.message)), "")?;
     }
     if status.problems.is_empty() {
-        report
-            .ok("Daemon", format!("{} answers at {}, up for {}.", inert(&status.hostname), client.address(), span(Duration::from_millis(status.uptime))))?;
+        report.ok("Daemon", format!("{} answers at {}, up for {}.", inert(&status.hostname), client.address(), span(Duration::from_millis(status.uptime))))?;
     }
     Ok(true)
 }
