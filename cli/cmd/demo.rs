@@ -113,7 +113,7 @@ impl Steps<'_> {
     }
 
     fn tell(ctx: &Ctx, step: &str, detail: &str, took: Duration) -> Result<(), Error> {
-        ctx.out.say(format_args!("  {} {step:<22}{detail} {}", paint(GOOD, "✓"), paint(FAINT, span(took))))
+        ctx.out.say(format_args!("  {} {step:<20}{}  {detail}", paint(GOOD, "✓"), paint(FAINT, format!("{:>8}", span(took)))))
     }
 
     /// The next step begins now; what came before it does not count.
