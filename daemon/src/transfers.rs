@@ -10,7 +10,7 @@ use loopsy_shared::{
     api::{
         ApiError, Code,
         events::Event,
-        transfers::{Direction, LeftOut, StartTransfer, TransferInfo, TransferState},
+        transfers::{LeftOut, StartTransfer, TransferInfo, TransferState},
     },
     client::ClientError,
     id::TransferId,

@@ -55,23 +55,74 @@ impl From<PeerError> for ApiError {
         }
     }
 }
-impl From<crate::context::ContextError> for ApiError {
-    fn from(e: crate::context::ContextError) -> Self {
-        internal(&e)
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        let text = error.to_string();
+        let code = match error {
+            FileError::PathDenied { .. } => Code::PathDenied,
+            FileError::NotFound { .. } => Code::FileNotFound,
+            FileError::TooLarge { .. } => Code::FileTooLarge,
+            FileError::ChecksumMismatch { .. } => Code::ChecksumMismatch,
+            FileError::DiskFull { .. } => Code::DiskFull,
+            FileError::NameRefused { .. } => Code::NameRefused,
+            FileError::ResumeMismatch { .. } => Code::ResumeMismatch,
+            FileError::Failed { .. } | FileError::Busy { .. } | FileError::Exists { .. } | FileError::Changed { .. } => Code::TransferFailed,
+            FileError::Invalid { .. } => Code::InvalidRequest,
+        };
+        let hint = match code {
+            Code::PathDenied => Some("`transfer.allowedPaths` and `transfer.deniedPaths` in that node's config.yaml say what may be touched."),
+            Code::FileNotFound => Some("A relative path starts in the home directory of that node's owner."),
+            _ => None,
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::new(code, text) }
     }
 }
-impl From<crate::files::FileError> for ApiError {
-    fn from(e: crate::files::FileError) -> Self {
-        internal(&e)
+
+impl From<TransferError> for ApiError {
+    fn from(error: TransferError) -> Self {
+        let text = error.to_string();
+        match error {
+            TransferError::NotFound(_) => Self::new(Code::TransferNotFound, text).hint("Transfers are shown for an hour after their end."),
+            TransferError::Here(error) => error.into(),
+            TransferError::Peer(error) => error.into(),
+            TransferError::There(error) => error,
+            TransferError::Connection(_) => {
+                Self::new(Code::PeerUnreachable, text).hint("What was sent is kept for a day: the same command goes on from there.")
+            }
+            TransferError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            TransferError::Cancelled => Self::new(Code::TransferFailed, text),
+        }
     }
 }
+
+impl From<ContextError> for ApiError {
+    fn from(error: ContextError) -> Self {
+        let text = error.to_string();
+        match error {
+            ContextError::NotFound { .. } => Self::new(Code::KeyNotFound, text).hint("`loopsy context list` shows what there is."),
+            ContextError::ValueTooLarge { .. } => Self::new(Code::ValueTooLarge, text).hint("Send it as a file: loopsy send PEER FILE DESTINATION"),
+            ContextError::TooMany { .. } => Self::new(Code::TooManyEntries, text),
+            ContextError::VersionMismatch { .. } => Self::new(Code::VersionMismatch, text),
+            ContextError::BadEntry { .. } => Self::new(Code::InvalidRequest, text),
+            ContextError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::ReadOnly { .. } => Self::new(Code::StoreReadOnly, text),
+            StoreError::Full { .. } => Self::new(Code::StoreFull, text),
+            StoreError::Closed => Self::new(Code::ShuttingDown, text),
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Unopened { .. } | StoreError::Failed { .. } => internal(&text),
+        }
+    }
+}
+
 impl From<crate::jobs::JobError> for ApiError {
     fn from(e: crate::jobs::JobError) -> Self {
-        internal(&e)
-    }
-}
-impl From<crate::transfers::TransferError> for ApiError {
-    fn from(e: crate::transfers::TransferError) -> Self {
         internal(&e)
     }
 }
