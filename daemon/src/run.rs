@@ -202,9 +202,9 @@ async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunEr
     let events = Events::default();
     let stopping = CancellationToken::new();
     let tasks = TaskTracker::new();
-    let jobs = Jobs::start(settings.subscribe(), dir.spill(), KeeperCommand::own(), events.clone())
-        .await
-        .map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
+    let keeper = KeeperCommand::this_binary().map_err(|e| RunError::new(format!("This program cannot find itself: {e}.")))?;
+    let jobs =
+        Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
     let home = loopsy_shared::paths::home().map_err(|e| RunError::new(e.to_string()))?;
     let files = Files::new(settings.subscribe(), dir.path().to_owned(), home);
     let peers = Peers::new(node_id.clone(), loaded.peers, credentials, transport, store.clone(), events.clone());

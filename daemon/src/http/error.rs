@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
-use crate::{context::ContextError, files::FileError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
+use crate::{context::ContextError, files::FileError, jobs::JobError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
 
 /// Makes an error response.
 pub fn response(error: &ApiError) -> Response {
@@ -121,8 +121,20 @@ impl From<StoreError> for ApiError {
     }
 }
 
-impl From<crate::jobs::JobError> for ApiError {
-    fn from(e: crate::jobs::JobError) -> Self {
-        internal(&e)
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let text = error.to_string();
+        match error {
+            JobError::Denied(_) => {
+                Self::new(Code::CommandDenied, text).hint("`execution.denylist` and `execution.allowlist` in that node's config.yaml say what may run.")
+            }
+            JobError::TooMany(_) => {
+                Self::new(Code::TooManyJobs, text).hint("Wait for one to end, or raise `execution.maxConcurrent` in that node's config.yaml.")
+            }
+            JobError::SpawnFailed { .. } => Self::new(Code::SpawnFailed, text),
+            JobError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            JobError::NotFound(_) => Self::new(Code::JobNotFound, text).hint("Jobs are kept for an hour after their end; only running ones can be cancelled."),
+            JobError::Closing => Self::new(Code::ShuttingDown, text),
+        }
     }
 }

@@ -81,7 +81,7 @@ fn find(app: &App, id: &JobId) -> Result<Job, ApiError> {
 async fn run_stream(app: App, caller: Caller, request: ExecuteStream, _headers: HeaderMap) -> Result<Response, ApiError> {
     let job = app.jobs.spawn(&caller, request.0, JobKind::Stream).await?;
     let id = HeaderValue::from_str(job.id().as_str()).ok();
-    let state = Streaming { reader: job.reader(0), watch: job.clone().watch(), job, over: false };
+    let state = Streaming { reader: job.reader(0), _watch: job.clone().watch(), job, over: false };
     let mut response = sse::response(stream::unfold(state, |mut state| async { state.next().await.map(|frame| (frame, state)) }));
     response.headers_mut().extend(id.map(|id| (HeaderName::from_static(JOB_HEADER), id)));
     Ok(response)
@@ -91,7 +91,8 @@ async fn run_stream(app: App, caller: Caller, request: ExecuteStream, _headers: 
 struct Streaming {
     job: Job,
     reader: OutputReader,
-    watch: Watch,
+    /// Ends the job when it is dropped before the job has ended.
+    _watch: Watch,
     over: bool,
 }
 
@@ -117,9 +118,6 @@ impl Streaming {
             },
             () = tokio::time::sleep(sse::HEARTBEAT) => return Some(Ok(sse::BEAT)),
         };
-        if self.over {
-            self.watch.finished();
-        }
         Some(sse::frame(None, &event).map_err(io::Error::from))
     }
 }
