@@ -52,6 +52,13 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
     let (address, port) = parse_address(&text, None).map_err(Error::usage)?;
     if !args.no_mint {
         let name = name_for(args.name.as_deref(), Some(&(address.clone(), port)))?;
+        if ctx.local()?.config.auth.allowed_keys.contains_key(&name) {
+            ctx.out.remark(paint(WARN, format!("There is a key for `{name}` already; a new one replaces it, and the old one stops at once.")));
+            if io::stdin().is_terminal() && !args.key_stdin && !ctx.out.confirm("Make a new key? (If not, `--no-mint` leaves it as it is.)")? {
+                ctx.out.say("Nothing was changed.")?;
+                return DONE;
+            }
+        }
         let minted = client.call(MintPeerKey { name: name.clone() }).await?;
         if ctx.out.json {
             ctx.out.value_line(&minted)?;

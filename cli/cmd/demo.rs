@@ -59,7 +59,17 @@ pub(super) async fn run(ctx: &Ctx, args: &Demo) -> Result<u8, Error> {
         node.wait_until_stopped().await;
     }
     let kept = args.keep.then(|| temp.keep());
-    let steps = result?;
+    let steps = match result {
+        Ok(steps) => steps,
+        Err(error) => {
+            match (&error, &kept) {
+                (Error::Silent(_), _) => {}
+                (_, Some(path)) => ctx.out.remark(paint(FAINT, format!("The nodes' logs are below {}.", path.display()))),
+                (_, None) => ctx.out.remark(paint(FAINT, "`loopsy demo --keep` leaves the nodes' logs behind.")),
+            }
+            return Err(error);
+        }
+    };
     if ctx.out.json {
         ctx.out.value(&steps)?;
         return DONE;
@@ -103,7 +113,7 @@ impl Steps<'_> {
     }
 
     fn tell(ctx: &Ctx, step: &str, detail: &str, took: Duration) -> Result<(), Error> {
-        ctx.out.say(format_args!("  {} {step:<22}{detail} {}", paint(GOOD, "✓"), paint(FAINT, span(took))))
+        ctx.out.say(format_args!("  {} {step:<20}{}  {detail}", paint(GOOD, "✓"), paint(FAINT, format!("{:>8}", span(took)))))
     }
 
     /// The next step begins now; what came before it does not count.

@@ -185,7 +185,7 @@ fn gone(error: &ClientError) -> bool {
 fn code(exit: &JobExit, signal: Option<u8>) -> u8 {
     match (signal, exit) {
         (_, JobExit { timed_out: true, .. }) => TIMED_OUT,
-        (Some(signal), JobExit { cancelled: true, .. }) => signal,
+        (Some(signal), JobExit { cancelled: true, exit_code: None, .. }) => signal,
         _ => u8::try_from(exit.shell_code() & 0xff).unwrap_or(FAILURE),
     }
 }
@@ -249,6 +249,7 @@ mod tests {
         let cancelled = JobExit { cancelled: true, killed: true, signal: Some("SIGTERM".to_owned()), ..exit(None) };
         assert_eq!(code(&cancelled, Some(130)), 130);
         assert_eq!(code(&cancelled, None), 143);
+        assert_eq!(code(&JobExit { cancelled: true, ..exit(Some(5)) }, Some(130)), 5, "it chose its own code when it was asked to end");
         assert_eq!(code(&exit(Some(0)), Some(130)), 0, "it ended by itself before the cancel arrived");
     }
 }

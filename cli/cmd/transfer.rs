@@ -31,6 +31,8 @@ use crate::{
 const POLL: Duration = Duration::from_millis(200);
 /// How long the local daemon may be away before that is a failure.
 const AWAY: Duration = Duration::from_secs(10);
+/// Bytes from which on a rate means something.
+const WORTH_A_RATE: u64 = 1 << 20;
 /// Left out files that are named one by one.
 const NAMED: usize = 10;
 
@@ -237,7 +239,7 @@ fn report(ctx: &Ctx, info: &TransferInfo, took: Duration) -> Result<u8, Error> {
         ))?;
         return left_out(ctx, info).map(|()| OK);
     }
-    let rate = bytes((info.bytes_done.saturating_sub(info.bytes_resumed) as f64 / took.as_secs_f64().max(0.001)) as u64);
+    let sent = info.bytes_done.saturating_sub(info.bytes_resumed);
     ctx.out.say(format_args!("{} {}", paint(GOOD, "✓"), paint(STRONG, place)))?;
     let mut facts = vec![bytes(info.bytes)];
     if info.sha256.is_none() || info.files > 1 {
@@ -249,8 +251,9 @@ fn report(ctx: &Ctx, info: &TransferInfo, took: Duration) -> Result<u8, Error> {
     if info.bytes_resumed > 0 {
         facts.push(format!("{} not sent again", bytes(info.bytes_resumed)));
     }
-    facts.push(format!("in {} ({rate}/s)", span(took)));
-    ctx.out.say(format_args!("  {}", facts.join(", ")))?;
+    // The rate of a small copy says only how long it took to begin.
+    let rate = if sent >= WORTH_A_RATE { format!(" ({}/s)", bytes((sent as f64 / took.as_secs_f64().max(0.001)) as u64)) } else { String::new() };
+    ctx.out.say(format_args!("  {} in {}{rate}", facts.join(", "), span(took)))?;
     if let Some(sha256) = &info.sha256 {
         ctx.out.say(format_args!("  sha256 {}", inert(sha256)))?;
     }
@@ -282,6 +285,7 @@ pub(super) async fn list(ctx: &Ctx) -> Result<u8, Error> {
         for info in &transfers.transfers {
             let (state, style) = match info.state {
                 TransferState::Running => ("running", PLAIN),
+                TransferState::Done if info.dry_run => ("planned", FAINT),
                 TransferState::Done => ("done", GOOD),
                 TransferState::Failed => ("failed", BAD),
                 TransferState::Cancelled => ("cancelled", WARN),
