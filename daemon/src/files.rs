@@ -43,6 +43,7 @@ struct Inner {
     home: PathBuf,
     policy: Mutex<Option<Arc<Policy>>>,
     parts: Arc<Parts>,
+    recent: pull::Recent,
 }
 
 impl Inner {
@@ -67,7 +68,7 @@ impl Files {
     /// The files of the person with this home directory. `data_dir` is the node's own and is never touched for others.
     pub fn new(config: watch::Receiver<Arc<Config>>, data_dir: PathBuf, home: PathBuf) -> Self {
         let parts = Arc::new(Parts::new(&data_dir));
-        Self(Arc::new(Inner { config, data_dir, home, policy: Mutex::new(None), parts }))
+        Self(Arc::new(Inner { config, data_dir, home, policy: Mutex::new(None), parts, recent: pull::Recent::default() }))
     }
 
     /// Lists a directory, by name. Links stay links, with size and time of what they lead to when that may be seen.
