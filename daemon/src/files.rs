@@ -76,7 +76,7 @@ impl Files {
     /// # Errors
     /// When the path may not be used or is not a directory.
     pub async fn list(&self, path: &str) -> Result<Listing, FileError> {
-        self.run(path.to_owned(), |inner, path| list::list(inner, path)).await
+        self.run(path.to_owned(), list::list).await
     }
 
     /// Looks at one path, and hashes the start of the file when asked to.

@@ -205,7 +205,7 @@ impl Part {
         if *written != at {
             return Err(io::Error::other("an earlier block is missing"));
         }
-        let aligned = at % ALIGN as u64 == 0 && bytes.len() % ALIGN == 0 && bytes.as_ptr().align_offset(ALIGN) == 0;
+        let aligned = at.is_multiple_of(ALIGN as u64) && bytes.len().is_multiple_of(ALIGN) && bytes.as_ptr().align_offset(ALIGN) == 0;
         let mut direct = large && aligned && self.direct.load(Ordering::Relaxed) && system::set_direct(&self.file, true);
         if direct {
             match self.file.write_all_at(bytes, at) {

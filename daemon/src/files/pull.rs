@@ -108,7 +108,7 @@ impl Source {
     fn read_block(&self, block: &mut Pooled, at: u64, last: bool) -> Result<(), FileError> {
         let whole = &mut block.memory[block.start..block.start + BLOCK];
         if let Some(direct) = &self.direct
-            && at % ALIGN as u64 == 0
+            && at.is_multiple_of(ALIGN as u64)
             && matches!(direct.read_at(&mut whole[..block.length.next_multiple_of(ALIGN)], at), Ok(read) if read >= block.length)
         {
             return if last { self.check() } else { Ok(()) };
@@ -139,7 +139,7 @@ pub struct PullFile {
     pub modified: Millis,
     /// Permission bits.
     pub mode: u32,
-    /// Last part of its path; of what a link points at, when a link was asked for.
+    /// Last part of the path that was asked for.
     pub name: String,
     /// Where sending begins.
     pub offset: u64,
@@ -159,7 +159,8 @@ impl std::fmt::Debug for PullFile {
 impl PullFile {
     pub(super) fn open(inner: &Inner, text: &str, offset: u64) -> Result<Self, FileError> {
         let policy = inner.policy();
-        let place = policy.object(&policy.absolute(text)?, text)?;
+        let given = policy.absolute(text)?;
+        let place = policy.object(&given, text)?;
         let (file, meta) = open_regular(&place, text)?;
         policy.refuse_object(&meta, text)?;
         let limit = policy.max_file_size();
@@ -184,7 +185,7 @@ impl PullFile {
             size: meta.size,
             modified: meta.modified(),
             mode: meta.mode,
-            name: place.name.to_string_lossy().into_owned(),
+            name: given.file_name().unwrap_or(&place.name).to_string_lossy().into_owned(),
             offset,
             at: if whole.is_some() { meta.size } else { offset },
             source: Arc::new(source),
