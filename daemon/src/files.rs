@@ -21,7 +21,7 @@ use std::{
 };
 
 use loopsy_shared::{
-    api::transfer::{Listing, PathStat, Push, PushOffset, StatPath, UploadOffset},
+    api::transfer::{ListTree, Listing, PathStat, Push, PushOffset, StatPath, Tree, UploadOffset},
     config::Config,
 };
 use tokio::sync::watch;
@@ -31,7 +31,6 @@ pub use error::FileError;
 use parts::Parts;
 pub use pull::PullFile;
 pub use push::PushFile;
-pub use tree::{Tree, TreeFile};
 
 /// The files that others may read and write here. Cheap to clone.
 #[derive(Clone)]
@@ -132,13 +131,12 @@ impl Files {
         self.run(request.dest_path.clone(), move |inner, _| push::offset(inner, &request)).await
     }
 
-    /// Finds what is in a folder of this machine. `ignore` are patterns as in `.gitignore`; with `no_ignore`, what `.gitignore` files name is found too.
+    /// Finds what is in a folder of this machine.
     ///
     /// # Errors
     /// When the path may not be used, is not a directory, or has too many entries.
-    pub async fn tree(&self, root: &str, ignore: &[String], no_ignore: bool) -> Result<Tree, FileError> {
-        let ignore = ignore.to_vec();
-        self.run(root.to_owned(), move |inner, root| tree::walk(inner, root, &ignore, no_ignore)).await
+    pub async fn tree(&self, request: ListTree) -> Result<Tree, FileError> {
+        self.run(request.path, move |inner, root| tree::walk(inner, root, &request.ignore, request.no_ignore)).await
     }
 
     /// Removes what crashes and abandoned uploads left behind more than a day ago. For the start.

@@ -7,7 +7,6 @@ use thiserror::Error;
 
 /// Why a file was not read or written. Paths in it are made inert already.
 #[derive(Debug, Error)]
-#[non_exhaustive]
 pub enum FileError {
     /// The path leads to something that may not be touched.
     #[error("`{path}` may not be used: {reason}")]

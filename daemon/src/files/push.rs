@@ -180,6 +180,19 @@ impl PushFile {
         self.at + self.block.bytes().len() as u64
     }
 
+    /// Names the hash that the whole file must have, for senders that know it only at the end.
+    ///
+    /// # Errors
+    /// When it is not 64 hexadecimal digits, or another one was announced before.
+    pub fn expect(&mut self, sha256: &str) -> Result<(), FileError> {
+        let sha256 = sha256.to_ascii_lowercase();
+        if !hash::is_hex(&sha256) || self.plan.sha256.as_ref().is_some_and(|before| *before != sha256) {
+            return Err(FileError::invalid(&self.plan.text, "`sha256` is 64 hexadecimal digits, and the same wherever it is said"));
+        }
+        self.plan.sha256 = Some(sha256);
+        Ok(())
+    }
+
     /// Takes the next bytes. Waits while the disk is behind. After an error, and when it is not waited for, only dropping is left.
     ///
     /// # Errors

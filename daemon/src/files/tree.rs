@@ -6,9 +6,9 @@ use std::{
 };
 
 use ignore::{WalkBuilder, gitignore::GitignoreBuilder};
-use loopsy_shared::{
-    api::{transfer::FileKind, transfers::LeftOut},
-    time::Millis,
+use loopsy_shared::api::{
+    transfer::{FileKind, Tree, TreeFile},
+    transfers::LeftOut,
 };
 use rustix::fs::{AtFlags, CWD, statat};
 
@@ -19,30 +19,6 @@ const MOST: usize = 1_000_000;
 
 /// Files of this name hold rules as `.gitignore` does, for transfers only.
 const RULES: &str = ".loopsyignore";
-
-/// A file in a folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TreeFile {
-    /// Path below the folder, with `/`.
-    pub path: String,
-    /// Bytes.
-    pub size: u64,
-    /// Permission bits, the lower nine.
-    pub mode: u32,
-    /// When it was last changed.
-    pub modified: Millis,
-}
-
-/// All that is in a folder, sorted by path.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tree {
-    /// Regular files.
-    pub files: Vec<TreeFile>,
-    /// Directories below the folder, each after the one it lies in.
-    pub directories: Vec<String>,
-    /// What cannot be carried, and why. What the ignore rules leave out is not among it.
-    pub left_out: Vec<LeftOut>,
-}
 
 /// Walks a folder.
 pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bool) -> Result<Tree, FileError> {
