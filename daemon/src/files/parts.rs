@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io,
+    io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{FileExt, PermissionsExt},
+        unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::{
@@ -87,7 +87,8 @@ impl Parts {
         let names: Vec<&str> = directories.keys().filter_map(|path| path.to_str()).collect();
         let written = serde_json::to_vec(&names).map_err(io::Error::other).and_then(|text| {
             let fresh = self.list.with_extension("json.new");
-            std::fs::write(&fresh, text)?;
+            let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            file.write_all(&text)?;
             std::fs::rename(&fresh, &self.list)
         });
         if let Err(error) = written {
