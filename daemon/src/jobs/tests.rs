@@ -162,6 +162,27 @@ async fn those_who_escape_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_keeps_moving_is_caught() {
+    let node = Fixture::new().await;
+    let (script, trace) = (node.dir.path().join("hop.sh"), node.dir.path().join("trace"));
+    std::fs::write(&script, format!("echo . >>{}; setsid sh \"$0\" &\n", trace.display())).expect("written");
+    let hops = || std::fs::metadata(&trace).map_or(0, |file| file.len());
+    let job = node.start(Command { pipe_stdin: true, ..sh(&format!("sh {}; cat", script.display())) }).await;
+    until("it moves", || hops() > 40).await;
+    node.jobs.cancel(job.id()).await.expect("it runs");
+    assert!(job.ended().await.cancelled);
+    let begun = Instant::now();
+    loop {
+        let before = hops();
+        tokio::time::sleep(Duration::from_millis(200)).await; // hundreds of times what one hop takes
+        if hops() == before {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "still moving");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn other_jobs_are_left_alone() {
     let node = Fixture::new().await;
     let (one, other) = (node.unique(), format!("{}1", node.unique()));
