@@ -307,7 +307,7 @@ pub(crate) mod tests {
     /// The test binary as a keeper.
     pub(crate) fn command() -> KeeperCommand {
         KeeperCommand {
-            program: std::env::current_exe().expect("there is a test binary"),
+            program: KeeperCommand::this_binary().expect("there is a test binary").program,
             args: ["jobs::keeper::tests::serve_as_keeper", "--exact", "--nocapture", "--ignored", "--test-threads=1"].map(Into::into).to_vec(),
             env: vec![(GUARD.into(), "1".into())],
         }

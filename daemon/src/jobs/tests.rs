@@ -191,6 +191,7 @@ async fn other_jobs_are_left_alone() {
     until("all run", || alive(&one) == 2 && alive(&other) == 2).await;
     node.jobs.cancel(ended.id()).await.expect("it runs");
     until("one is gone", || alive(&one) == 0).await;
+    ended.ended().await;
     assert_eq!((alive(&other), node.jobs.running().len()), (2, 1));
     node.jobs.shutdown().await;
     assert_eq!(alive(&other), 0);
