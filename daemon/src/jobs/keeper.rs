@@ -1,6 +1,6 @@
 //! The keeper: a small process of its own, the parent of all jobs. While it lives, none of their processes gets away; when the daemon dies, it ends them all.
 //!
-//! It is single-threaded, knows no async runtime and decides nothing. The daemon's end of the socket is in [`link`].
+//! It is single-threaded, knows no async runtime and decides nothing. The daemon's end of the socket is in `link`.
 
 pub(super) mod link;
 pub(crate) mod protocol;

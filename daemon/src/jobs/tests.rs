@@ -409,6 +409,37 @@ fn a_dead_daemon_leaves_nothing() {
     }
 }
 
+const DAEMON: &str = "LOOPSY_TEST_DAEMON";
+
+#[test]
+#[ignore = "not a test: another test runs it as a daemon, to kill it"]
+fn serve_as_daemon() {
+    let Ok(number) = std::env::var(DAEMON) else { return };
+    tokio::runtime::Runtime::new().expect("a runtime").block_on(async {
+        let node = Fixture::new().await;
+        let _call = node.start(sh(&format!("trap '' TERM; (setsid sleep {number} &); env -i setsid sleep {number} & sleep {number}; sleep {number}"))).await;
+        let stream = node.stream(Command { pipe_stdin: true, ..command(&["sleep", &number]) }).await;
+        stream.ended().await;
+    });
+}
+
+#[tokio::test]
+async fn a_killed_daemon_leaves_nothing() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let number = format!("3{}", std::process::id());
+    let daemon = std::process::Command::new("/proc/self/exe")
+        .args(["jobs::tests::serve_as_daemon", "--exact", "--ignored", "--nocapture"])
+        .env(DAEMON, &number)
+        .env("TMPDIR", dir.path())
+        .stdout(std::process::Stdio::null())
+        .spawn();
+    let mut daemon = daemon.expect("started");
+    until("all run", || alive(&number) == 4).await;
+    daemon.kill().expect("killed");
+    daemon.wait().expect("dead");
+    until("all are gone", || alive(&number) == 0).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lost_watcher_or_a_revoked_key_ends_the_job() {
     let node = Fixture::new().await;

@@ -83,11 +83,9 @@ impl Parser<'_> {
             self.script.inner.push(inner);
             return self.end_word(UNKNOWN.to_owned(), false);
         }
-        let mut length = 1;
-        while self.chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|' | '-')).is_some_and(|c| c != '-' || length == 2) {
-            length += 1;
-        }
-        if first == Some('<') && (length == 2 || length == 3 && self.chars.peek().is_some_and(|c| *c != ' ')) {
+        let rest: String = std::iter::from_fn(|| self.chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|'))).collect();
+        if first == Some('<') && rest == "<" {
+            self.chars.next_if_eq(&'-');
             self.documents.push_back(None);
         }
         self.redirects = true;
@@ -329,6 +327,8 @@ mod tests {
             ("{rm,-rf,x}", vec!["rm"]),
             ("f() { rm x; }", vec!["f", "rm"]),
             ("cat <<< x; b", vec!["cat", "b"]),
+            ("cat <<<x\nb\nx", vec!["cat", "b", "x"]),
+            ("a >&- 2>&1 b; c", vec!["a", "c"]),
         ] {
             assert_eq!(firsts(text), expected, "{text}");
         }
