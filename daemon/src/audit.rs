@@ -165,6 +165,7 @@ impl State {
 struct Log {
     dir: PathBuf,
     file: File,
+    head: File,
     size: u64,
     last: KeyDigest,
 }
@@ -190,7 +191,8 @@ impl Log {
             Some(line) => secret::digest(&line),
             None => last_line(&rotated(dir, 1))?.map_or(START, |line| secret::digest(&line)),
         };
-        Ok(Self { dir: dir.to_owned(), file, size, last })
+        let head = fsutil::write_private(&head(dir))?;
+        Ok(Self { dir: dir.to_owned(), file, head, size, last })
     }
 
     fn append(&mut self, lines: &[Line], max_bytes: u64, keep: usize) -> io::Result<()> {
@@ -203,8 +205,8 @@ impl Log {
         }
         self.file.write_all(&text)?;
         self.size += text.len() as u64;
-        let mut head = fs::OpenOptions::new().create(true).write(true).truncate(false).open(head(&self.dir))?;
-        head.write_all(secret::hex(&self.last).as_bytes())?;
+        self.head.seek(SeekFrom::Start(0))?;
+        self.head.write_all(secret::hex(&self.last).as_bytes())?;
         if self.size >= max_bytes {
             self.rotate(keep)?;
         }

@@ -28,6 +28,14 @@ pub fn append_private(path: &Path) -> io::Result<fs::File> {
     OpenOptions::new().create(true).append(true).mode(FILE_MODE).open(path)
 }
 
+/// Opens a private file for writing from its start, making it when needed.
+///
+/// # Errors
+/// What the system says.
+pub fn write_private(path: &Path) -> io::Result<fs::File> {
+    OpenOptions::new().create(true).write(true).truncate(false).mode(FILE_MODE).open(path)
+}
+
 /// Replaces a file: a reader sees the old content or the new, and after this returns the new is on disk.
 ///
 /// # Errors

@@ -29,6 +29,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     environment::Environment,
+    job::Unclaimed,
     keeper::link::Keeper,
     sync::Mutex,
     table::{Slot, Table},
@@ -154,14 +155,10 @@ impl Jobs {
             let revoked = caller.principal.revoked.clone();
             let (job, conduct) = job::begin(Arc::clone(&shared), id, caller, command, kind, &config.execution, started);
             shared.insert(&job);
-            if let Err(Ok(job)) = answer.send(Ok(job))
-                && kind == JobKind::Stream
-            {
-                job.start_cancel();
-            }
+            let _gone = answer.send(Ok(Unclaimed::new(job)));
             conduct.run(slot, revoked).await;
         });
-        answered.await.unwrap_or(Err(JobError::Closing))
+        answered.await.unwrap_or(Err(JobError::Closing))?.claim().ok_or(JobError::Closing)
     }
 
     /// A job that runs, or ended within the last hour.
@@ -171,7 +168,7 @@ impl Jobs {
 
     /// Jobs that run, oldest first.
     pub fn running(&self) -> Vec<JobInfo> {
-        self.list(|info| info.running)
+        self.list(Job::is_running)
     }
 
     /// Jobs that run or ended within the last hour, oldest first.
@@ -179,10 +176,10 @@ impl Jobs {
         self.list(|_| true)
     }
 
-    fn list(&self, wanted: impl Fn(&JobInfo) -> bool) -> Vec<JobInfo> {
-        let mut jobs: Vec<Job> = self.0.table.lock().jobs.values().cloned().collect();
+    fn list(&self, wanted: impl Fn(&Job) -> bool) -> Vec<JobInfo> {
+        let mut jobs: Vec<Job> = self.0.table.lock().jobs.values().filter(|job| wanted(job)).cloned().collect();
         jobs.sort_by_key(Job::number);
-        jobs.iter().map(Job::info).filter(wanted).collect()
+        jobs.iter().map(Job::info).collect()
     }
 
     /// How many run, and how many were started.
@@ -196,7 +193,7 @@ impl Jobs {
     /// # Errors
     /// `NotFound` when the job is unknown or has ended.
     pub async fn cancel(&self, id: &JobId) -> Result<(), JobError> {
-        let job = self.get(id).filter(|job| job.info().running).ok_or_else(|| JobError::NotFound(id.clone()))?;
+        let job = self.get(id).filter(Job::is_running).ok_or_else(|| JobError::NotFound(id.clone()))?;
         job.start_cancel();
         job.cancelling().await;
         Ok(())

@@ -60,6 +60,7 @@ struct Inner {
     from_node_id: String,
     principal: String,
     pid: i32,
+    kind: JobKind,
     linger: Duration,
     output: Arc<Output>,
     stdin: Mutex<Option<pipe::Sender>>,
@@ -75,7 +76,48 @@ struct Inner {
 #[derive(Debug)]
 struct Presence {
     watches: usize,
+    polls: usize,
     last_used: Instant,
+}
+
+/// A streamed job on its way to its caller. Cancels the job if it never gets there.
+#[derive(Debug)]
+pub(super) struct Unclaimed(Option<Job>);
+
+impl Unclaimed {
+    pub(super) const fn new(job: Job) -> Self {
+        Self(Some(job))
+    }
+
+    pub(super) fn claim(mut self) -> Option<Job> {
+        self.0.take()
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(job) = self.0.take().filter(|job| job.0.kind == JobKind::Stream) {
+            job.start_cancel();
+        }
+    }
+}
+
+/// Somebody who waits for a part of the output: the job does not count as abandoned meanwhile.
+struct Poll<'a>(&'a Inner);
+
+impl<'a> Poll<'a> {
+    fn new(job: &'a Inner) -> Self {
+        job.presence.lock().polls += 1;
+        Self(job)
+    }
+}
+
+impl Drop for Poll<'_> {
+    fn drop(&mut self) {
+        let mut presence = self.0.presence.lock();
+        presence.polls -= 1;
+        presence.last_used = Instant::now();
+    }
 }
 
 impl Job {
@@ -86,6 +128,10 @@ impl Job {
 
     pub(super) fn number(&self) -> u64 {
         self.0.number
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.0.exit.get().is_none()
     }
 
     /// What it is and how it is.
@@ -99,7 +145,7 @@ impl Job {
             from_node_id: job.from_node_id.clone(),
             pid: Some(job.pid),
             principal: job.principal.clone(),
-            running: job.exit.get().is_none(),
+            running: self.is_running(),
             exit: job.exit.get().cloned(),
         }
     }
@@ -120,16 +166,15 @@ impl Job {
 
     /// Follows what it prints, from a position on. The first reader of a streamed job misses nothing if it begins at 0 and keeps up.
     pub fn reader(&self, since: u64) -> OutputReader {
-        self.used();
+        self.0.presence.lock().last_used = Instant::now();
         OutputReader::new(Arc::clone(&self.0.output), since)
     }
 
     /// What it printed from a position on, at most 1 MiB. Waits a while when there is nothing yet.
     pub async fn output(&self, since: u64, wait: Duration) -> JobOutput {
-        self.used();
+        let _poll = Poll::new(&self.0);
         let part = self.0.output.part(since, wait).await;
-        self.used();
-        let exit = if part.end { Some(self.ended().await) } else { self.0.exit.get().cloned() };
+        let exit = self.0.exit.get().cloned();
         JobOutput { job_id: self.0.id.clone(), chunks: part.chunks, next: part.next, dropped: part.dropped, end: part.end, exit }
     }
 
@@ -163,21 +208,17 @@ impl Job {
         self.0.output.settle().await;
     }
 
-    fn used(&self) {
-        self.0.presence.lock().last_used = Instant::now();
-    }
-
     /// Waits until nobody has used the job for its linger time; ends early when the job does, or somebody watches again.
     async fn abandoned(&self) -> bool {
         loop {
-            let left = {
+            let (polls, left) = {
                 let presence = self.0.presence.lock();
                 if presence.watches > 0 {
                     return false; // that watch decides
                 }
-                (presence.last_used + self.0.linger).saturating_duration_since(Instant::now())
+                (presence.polls, (presence.last_used + self.0.linger).saturating_duration_since(Instant::now()))
             };
-            if left.is_zero() && !self.0.output.attached() {
+            if left.is_zero() && polls == 0 && !self.0.output.attached() {
                 return true;
             }
             tokio::select! {
@@ -209,7 +250,7 @@ impl Drop for Watch {
             presence.last_used = Instant::now();
             presence.watches == 0
         };
-        if !last || job.0.exit.get().is_some() {
+        if !last || !job.is_running() {
             return;
         }
         match job.0.shared.upgrade().filter(|_| !job.0.linger.is_zero()) {
@@ -270,13 +311,14 @@ pub(super) fn begin(
         from_node_id: caller.from_node_id.unwrap_or_default(),
         principal: caller.principal.name.clone(),
         pid: running.pid,
+        kind,
         linger: Duration::from_secs(command.linger.unwrap_or_default().min(MAX_LINGER).into()),
         output,
         stdin: Mutex::new(stdin),
         exit: SetOnce::new(),
         cancel: CancellationToken::new(),
         ending: CancellationToken::new(),
-        presence: Mutex::new(Presence { watches: 0, last_used: Instant::now() }),
+        presence: Mutex::new(Presence { watches: 0, polls: 0, last_used: Instant::now() }),
         shared: Arc::downgrade(&shared),
     }));
     if let Some((stdin, text)) = text {
@@ -317,7 +359,6 @@ impl Conduct {
             duration: self.begun.elapsed().as_secs_f64() * 1000.0,
             total_bytes: job.output.total(),
         };
-        job.output.end();
         let full = {
             let mut table = self.shared.table.lock();
             table.end(&self.job);
@@ -325,6 +366,7 @@ impl Conduct {
         };
         drop(slot);
         let _only_here = job.exit.set(exit);
+        job.output.end();
         job.ending.cancel();
         self.shared.events.publish(Event::JobChanged { job: self.job.info() });
         if full {

@@ -1,6 +1,6 @@
 //! Jobs with real processes, below a keeper that is this test binary.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, task::Poll, time::Instant};
 
 use loopsy_shared::{
     api::execute::{Encoding, JobResult, OutputStream, Timeout},
@@ -25,7 +25,7 @@ impl Fixture {
         let (config, watched) = watch::channel(Arc::new(Config { execution, ..Config::default() }));
         let jobs = Jobs::start(watched, dir.path().join("spill"), keeper::tests::command(), Events::default()).await.expect("started");
         let principal = Principal { name: "admin".into(), admin: true, scopes: Vec::new(), key_id: String::new(), revoked: CancellationToken::new() };
-        Self { jobs, config, caller: Caller { principal: Arc::new(principal), from_node_id: None }, dir }
+        Self { jobs, config, caller: Caller { principal: Arc::new(principal), from_node_id: None, from: std::net::Ipv4Addr::LOCALHOST.into() }, dir }
     }
 
     async fn start(&self, command: Command) -> Job {
@@ -205,7 +205,7 @@ async fn much_output_is_bounded_and_counted() {
         }
     }
     assert_eq!((at, kept + dropped), (100_000_005, 100_000_005));
-    assert!(kept >= output::RETAINED - 4 && kept <= output::RETAINED + 5, "{kept}");
+    assert!((output::RETAINED - 4..=output::RETAINED + 5).contains(&kept), "{kept}");
     job.settle().await;
     let again = job.result().await;
     assert!(again.stdout == result.stdout && again.stderr == "late\n");
@@ -232,6 +232,72 @@ async fn a_live_reader_gets_everything() {
         total += piece.bytes.len() as u64 + piece.dropped;
     }
     assert_eq!(total, 150_000_005);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_stalls_is_left_behind() {
+    let node = Fixture::new().await;
+    let job = node.stream(command(&["head", "-c", "150000000", "/dev/zero"])).await;
+    let mut reader = job.reader(0);
+    let first = reader.next().await.expect("there is output");
+    assert_eq!(job.ended().await.exit_code, Some(0));
+    let (mut at, mut dropped) = (first.next, 0);
+    while let Some(piece) = reader.next().await {
+        assert_eq!(piece.next, at + piece.bytes.len() as u64 + piece.dropped);
+        (at, dropped) = (piece.next, dropped + piece.dropped);
+    }
+    assert_eq!(at, 150_000_000);
+    assert!(dropped > 0 && dropped <= 150_000_000 - output::RETAINED, "{dropped}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_who_leaves_takes_a_stream_along_but_not_a_call() {
+    let node = Fixture::new().await;
+    for (kind, running) in [(JobKind::Stream, 0), (JobKind::Call, 1)] {
+        let before = node.jobs.counts().total;
+        let mut spawning = Box::pin(node.jobs.spawn(&node.caller, command(&["sleep", "1000"]), kind));
+        for _ in ["it is checked", "it is started"] {
+            let pending = std::future::poll_fn(|context| Poll::Ready(spawning.as_mut().poll(context).is_pending())).await;
+            assert!(pending);
+            tokio::time::sleep(Duration::from_millis(300)).await; // the check takes microseconds
+        }
+        until("it runs", || node.jobs.counts().total > before).await;
+        drop(spawning);
+        until("only the call goes on", || node.jobs.running().len() == running).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_kept_of_ended_jobs_is_bounded() {
+    let node = Fixture::new().await;
+    let mut jobs = Vec::new();
+    for _ in 0..36 {
+        let job = node.start(sh("head -c 1100000 /dev/zero | tr '\\0' a; head -c 1100000 /dev/zero | tr '\\0' b >&2")).await;
+        assert_eq!(job.ended().await.total_bytes, 2_200_000);
+        jobs.push(job);
+    }
+    until("the oldest is on disk", || jobs[0].footprint().0 == 0).await;
+    assert!(jobs[35].footprint().0 > 0);
+    let memory: usize = jobs.iter().map(|job| job.footprint().0).sum();
+    assert!(memory <= 64 << 20, "{memory}");
+    for job in [&jobs[0], &jobs[35]] {
+        let result = job.result().await;
+        assert!(result.truncated && result.stdout == "a".repeat(output::HEAD) && result.stderr == "b".repeat(output::HEAD));
+        let mut reader = job.reader(0);
+        let mut counts = [0; 2];
+        while let Some(piece) = reader.next().await {
+            let (at, letter) = if piece.stream == OutputStream::Stdout { (0, b'a') } else { (1, b'b') };
+            assert!(piece.bytes.iter().all(|byte| *byte == letter));
+            counts[at] += piece.bytes.len();
+        }
+        assert_eq!(counts, [1_100_000; 2]);
+    }
+    for _ in 0..100 {
+        let batch = (0..10).map(|_| node.run(command(&["true"])));
+        assert!(futures_util::future::join_all(batch).await.iter().all(|result| result.exit.exit_code == Some(0)));
+    }
+    until("the oldest are forgotten", || node.jobs.all().len() == 1000).await;
+    assert!(node.jobs.get(jobs[35].id()).is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -364,5 +430,7 @@ async fn how_fast() {
     println!("stream: {:.0} MB/s", bytes as f64 / 1e6 / begun.elapsed().as_secs_f64());
     let keeper = node.jobs.0.keeper.pid().expect("there is one");
     let status = std::fs::read_to_string(format!("/proc/{keeper}/status")).expect("it lives");
-    println!("keeper: {}", status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default());
+    let own = std::fs::read_to_string("/proc/self/status").expect("it lives");
+    println!("own: {}", own.lines().filter(|line| line.starts_with("VmHWM") || line.starts_with("VmRSS")).collect::<String>());
+    println!("keeper: {}", status.lines().filter(|line| line.contains("Rss") || line.contains("VmRSS")).collect::<String>());
 }

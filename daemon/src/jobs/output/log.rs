@@ -165,7 +165,7 @@ impl Output {
     /// Memory of the heads, other memory, and bytes on disk.
     pub(crate) fn footprint(&self) -> (usize, usize, u64) {
         let state = self.state.lock();
-        (state.heads.iter().map(Vec::capacity).sum(), state.records.capacity() * size_of::<Record>(), state.filled)
+        (state.heads.iter().map(Vec::len).sum(), state.records.len() * size_of::<Record>(), state.filled)
     }
 
     /// The first MiB of each stream, without a character that is cut at the end.
@@ -182,11 +182,11 @@ impl Output {
         }
     }
 
-    /// Moves what an ended job has in memory to the disk.
+    /// Moves what is in memory to the disk, once nothing more will come.
     pub(crate) async fn settle(&self) {
         let (both, at, lengths) = {
             let state = self.state.lock();
-            if state.moved.is_some() || !state.ended {
+            if state.moved.is_some() {
                 return;
             }
             (Bytes::from(state.heads.concat()), state.filled, [0, 1].map(|stream| state.heads[stream].len()))
