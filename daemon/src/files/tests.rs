@@ -1,5 +1,4 @@
 //! The promises of the files engine, on real files. Each test has a folder of its own.
-#![expect(clippy::expect_used, reason = "what is not as expected is a failed test")]
 
 use std::{
     fs,
