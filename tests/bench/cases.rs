@@ -50,10 +50,6 @@ pub(crate) const CASES: [Case; 14] = [
     Case { name: "forward", run: forward::forward },
 ];
 
-pub(crate) fn names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).collect()
-}
-
 /// Where and how much.
 #[derive(Debug)]
 pub(crate) struct Setting {
@@ -66,7 +62,7 @@ pub(crate) struct Setting {
 impl Setting {
     pub(crate) fn new(options: &Options) -> Result<Self> {
         std::fs::create_dir_all(&options.dir)?;
-        let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(&options.dir)?;
+        let dir = tempfile::Builder::new().prefix("bench-").tempdir_in(options.dir.canonicalize()?)?;
         Ok(Self { dir, binary: options.binary.canonicalize()?, quick: options.quick })
     }
 

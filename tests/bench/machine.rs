@@ -147,6 +147,6 @@ fn crates() -> usize {
 }
 
 fn said(command: &mut Command) -> String {
-    let output = command.current_dir(env!("CARGO_MANIFEST_DIR")).output();
+    let output = command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).output();
     output.map_or_else(|error| error.to_string(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

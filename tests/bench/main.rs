@@ -36,6 +36,10 @@ fn main() -> ExitCode {
 
 /// Says whether every case could be measured; a missed target is no failure, because machines differ.
 fn run(options: &Options) -> Result<bool> {
+    if options.list {
+        CASES.iter().for_each(|case| println!("{}", case.name));
+        return Ok(true);
+    }
     let setting = Setting::new(options)?;
     eprintln!("bench: {} in {}", options.binary.display(), setting.dir.path().display());
     let mut report = Report::new(Machine::look(options, setting.dir.path())?, options.quick);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::Result;
 
-const USAGE: &str = "scripts/bench [--quick] [--json FILE|-] [--binary PATH] [--dir DIR] [--list] [CASE ..]";
+const USAGE: &str = "scripts/bench [--quick] [--json FILE|-] [--profile NAME | --binary PATH] [--dir DIR] [--list] [CASE ..]";
 
 /// The command line.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct Options {
     pub(crate) binary: PathBuf,
     /// Where the nodes live; on the disk that is measured.
     pub(crate) dir: PathBuf,
+    /// Only name the cases.
+    pub(crate) list: bool,
     /// Parts of the names of cases; empty means all.
     filter: Vec<String>,
 }
@@ -24,8 +26,14 @@ pub(crate) struct Options {
 impl Options {
     /// Reads the arguments.
     pub(crate) fn parse(args: impl IntoIterator<Item = String>) -> Result<Self> {
-        let mut options =
-            Self { quick: false, json: None, binary: env!("CARGO_BIN_EXE_loopsy").into(), dir: env!("CARGO_TARGET_TMPDIR").into(), filter: Vec::new() };
+        let mut options = Self {
+            quick: false,
+            json: None,
+            binary: concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/release/loopsy").into(),
+            dir: concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/tmp").into(),
+            list: false,
+            filter: Vec::new(),
+        };
         let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value. {USAGE}"));
@@ -34,9 +42,7 @@ impl Options {
                 "--json" => options.json = Some(value()?),
                 "--binary" => options.binary = value()?.into(),
                 "--dir" => options.dir = value()?.into(),
-                // what cargo itself says
-                "--bench" => {}
-                "--list" => return Err(crate::cases::names().join(" ").into()),
+                "--list" => options.list = true,
                 option if option.starts_with('-') => return Err(format!("unknown option {option}. {USAGE}").into()),
                 _ => options.filter.push(arg),
             }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::{Result, machine::Machine};
 
 /// Which side of a target is the good one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) enum Target {
     /// At most this much.

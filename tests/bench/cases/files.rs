@@ -41,7 +41,7 @@ pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
     let (block, size) = (block(), setting.size(FULL, QUICK));
     let mut hasher = Sha256::new();
     (0..size / BLOCK).for_each(|_| hasher.update(&block));
-    let hash = loopsy_shared::secret::hex(&hasher.finalize());
+    let hash = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let path = setting.dir.path().join("pushed");
     let field = |name: &str, value: &str| format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
     let mut head = field("destPath", &path.to_string_lossy()) + &field("sha256", &hash) + &field("size", &size.to_string());
@@ -54,10 +54,11 @@ pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
         let mut connection = Connection::open(node.target.address)?;
         let begun = Instant::now();
         connection.stream.write_all(request.as_bytes())?;
-        for _ in 0..size / BLOCK {
-            connection.stream.write_all(&block)?;
+        let sent = (0..size / BLOCK).try_for_each(|_| connection.stream.write_all(&block)).and_then(|()| connection.stream.write_all(tail.as_bytes()));
+        if let Err(error) = sent {
+            // what the node says to it tells more
+            return Err(connection.answer().err().unwrap_or_else(|| error.into()));
         }
-        connection.stream.write_all(tail.as_bytes())?;
         let answer: Value = serde_json::from_slice(connection.answer()?)?;
         let took = begun.elapsed().as_secs_f64();
         if answer["checksum"] != hash || fs::metadata(&path)?.len() != size as u64 {

@@ -11,7 +11,7 @@ use crate::{
 
 pub(super) fn start(setting: &Setting, report: &mut Report) -> Result<()> {
     let home = setting.home("start")?;
-    let mut start = || -> Result<f64> {
+    let start = || -> Result<f64> {
         let node = home.start()?;
         let took = node.started_in.as_secs_f64() * 1000.0;
         node.stop()?;
