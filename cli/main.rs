@@ -1,2 +1,24 @@
-//! x
-fn main() {}
+//! `loopsy`: reads the command line, does what it says, ends with the code that tells how it went.
+
+mod args;
+mod cmd;
+mod context;
+mod error;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // A job's keeper is this same program, started by the daemon; it must cost nothing, so it comes before everything else.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "__keeper") {
+        return loopsy_daemon::jobs::keeper::main();
+    }
+    let args = args::Args::parse();
+    let output = output::Output { json: args.global.json, quiet: args.global.quiet };
+    match cmd::run(args, output) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => output.fail(&error::explain(&error)),
+    }
+}

@@ -1,8 +1,23 @@
 //! A Loopsy node. It is the only part that does anything; every surface asks it over HTTP.
 
+pub mod app;
+pub mod audit;
+pub mod config_watch;
 pub mod context;
 pub mod events;
 pub mod files;
+pub mod fsutil;
+pub mod http;
+pub mod identity;
 pub mod jobs;
+pub mod limits;
+pub mod listen;
+pub mod logging;
+pub mod peers;
+pub mod run;
+pub mod settings;
+pub mod setup;
 pub mod store;
+pub mod supervisor;
+pub mod transfers;
 pub mod trust;

@@ -1,11 +1,24 @@
-//! Who is asking, and what they may do.
+//! Who is asking, and what they may do. Looked up anew for every request, so that a key stops working the moment it is revoked.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use loopsy_shared::api::Scope;
+use arc_swap::ArcSwap;
+use loopsy_shared::{
+    api::{Needs, Scope},
+    config::Config,
+    secret::{self, KeyDigest},
+};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-/// Who a credential belongs to. Checked on every request.
+/// The name under which the owner's requests are recorded.
+pub const ADMIN: &str = "admin";
+
+/// Who a credential belongs to.
 #[derive(Debug)]
 pub struct Principal {
     /// `admin`, or the peer's name.
@@ -20,6 +33,17 @@ pub struct Principal {
     pub revoked: CancellationToken,
 }
 
+impl Principal {
+    /// Whether this principal may call an endpoint with these needs.
+    pub fn may(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Nothing => true,
+            Needs::Scope(scope) => self.admin || self.scopes.contains(&scope),
+            Needs::Admin => self.admin,
+        }
+    }
+}
+
 /// A principal together with what one request says about itself.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -27,4 +51,113 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What the caller calls itself (`x-loopsy-node-id`); nobody vouches for it.
     pub from_node_id: Option<String>,
+    /// Where the connection came from.
+    pub from: IpAddr,
+}
+
+/// All keys that open this node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Trust(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: watch::Receiver<Arc<Config>>,
+    state: ArcSwap<State>,
+    rebuild: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct State {
+    built_from: Arc<Config>,
+    principals: HashMap<KeyDigest, Arc<Principal>>,
+}
+
+impl Trust {
+    /// Trusts the keys of a config, and of every config after it.
+    pub fn new(config: watch::Receiver<Arc<Config>>) -> Self {
+        let state = State::build(&config.borrow(), None);
+        Self(Arc::new(Shared { config, state: ArcSwap::from_pointee(state), rebuild: Mutex::default() }))
+    }
+
+    /// The principal of a presented key.
+    pub fn identify(&self, presented: &[u8]) -> Option<Arc<Principal>> {
+        self.refresh();
+        self.0.state.load().principals.get(&secret::digest(presented)).cloned()
+    }
+
+    /// Takes over the newest config: keys that are gone are revoked, with everything that was started with them.
+    pub fn refresh(&self) {
+        let current = |shared: &Shared| Arc::ptr_eq(&shared.state.load().built_from, &shared.config.borrow());
+        if current(&self.0) {
+            return;
+        }
+        let _one_at_a_time = self.0.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
+        if current(&self.0) {
+            return;
+        }
+        let newest = Arc::clone(&self.0.config.borrow());
+        let old = self.0.state.load_full();
+        let new = State::build(&newest, Some(&old));
+        let gone: Vec<_> = old.principals.iter().filter(|(digest, _)| !new.principals.contains_key(*digest)).map(|(_, p)| Arc::clone(p)).collect();
+        self.0.state.store(Arc::new(new));
+        for principal in gone {
+            tracing::info!(principal = %principal.name, key = %principal.key_id, "key revoked");
+            principal.revoked.cancel();
+        }
+    }
+}
+
+impl State {
+    /// Keeps the principals of keys that stay, so that their streams go on.
+    fn build(config: &Arc<Config>, old: Option<&Self>) -> Self {
+        let admin = config.auth.api_key.iter().map(|key| (key.digest(), ADMIN, true));
+        let peers = config.auth.allowed_keys.iter().filter_map(|(name, key)| Some((key.digest()?, name.as_str(), false)));
+        // The owner's key comes last and so wins, should a peer's be the same.
+        let principals = peers.chain(admin).map(|(digest, name, admin)| {
+            let kept = old.and_then(|old| old.principals.get(&digest)).filter(|p| p.name == name && p.admin == admin);
+            let principal = kept.cloned().unwrap_or_else(|| {
+                Arc::new(Principal {
+                    name: name.to_owned(),
+                    admin,
+                    scopes: Scope::PEER_DEFAULT.to_vec(),
+                    key_id: secret::hex(&digest[..4]),
+                    revoked: CancellationToken::new(),
+                })
+            });
+            (digest, principal)
+        });
+        Self { built_from: Arc::clone(config), principals: principals.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use loopsy_shared::{config::AllowedKey, secret::Secret};
+
+    use super::*;
+
+    fn config(admin: &Secret, peer: Option<&Secret>) -> Arc<Config> {
+        let mut config = Config::default();
+        config.auth.api_key = Some(admin.clone());
+        config.auth.allowed_keys.extend(peer.map(|key| ("kai".to_owned(), AllowedKey::from_digest(&key.digest()))));
+        Arc::new(config)
+    }
+
+    #[test]
+    fn a_key_works_from_the_config_that_has_it_to_the_config_that_has_not() {
+        let (admin, peer) = (Secret::generate(), Secret::generate());
+        let (tx, rx) = watch::channel(config(&admin, None));
+        let trust = Trust::new(rx);
+        let owner = trust.identify(admin.reveal().as_bytes()).expect("known");
+        assert!(owner.admin && trust.identify(peer.reveal().as_bytes()).is_none());
+
+        tx.send_replace(config(&admin, Some(&peer)));
+        let kai = trust.identify(peer.reveal().as_bytes()).expect("known at once");
+        assert!(kai.may(Needs::Scope(Scope::Execute)) && !kai.may(Needs::Admin) && !kai.may(Needs::Scope(Scope::Approve)));
+        assert!(!owner.revoked.is_cancelled(), "another key's arrival does not concern the owner");
+
+        tx.send_replace(config(&admin, None));
+        trust.refresh();
+        assert!(kai.revoked.is_cancelled() && trust.identify(peer.reveal().as_bytes()).is_none());
+    }
 }

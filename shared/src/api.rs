@@ -30,6 +30,8 @@ pub const FILE_SIZE_HEADER: &str = "x-loopsy-file-size";
 pub const MODIFIED_HEADER: &str = "x-loopsy-modified";
 /// Header with the permission bits of a pulled file, octal.
 pub const MODE_HEADER: &str = "x-loopsy-mode";
+/// Header that groups requests into one transfer, which the rate limit then counts once.
+pub const TRANSFER_HEADER: &str = "x-loopsy-transfer-id";
 /// Header with the job's id on the reply of a stream.
 pub const JOB_HEADER: &str = "x-loopsy-job-id";
 
@@ -286,6 +288,7 @@ registry![
     transfer::PushOffset,
     transfer::Pull,
     transfer::ListDirectory,
+    transfer::ListTree,
     transfer::StatPath,
     transfer::MakeDirectory,
     transfers::StartTransfer,

@@ -8,13 +8,13 @@ use crate::store::StoreError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ContextError {
     /// There is no such entry.
-    #[error("There is no entry `{}`. List entries with `loopsy context list`.", text::inert(key))]
+    #[error("There is no entry `{}`.", text::inert(key))]
     NotFound {
         /// The key.
         key: String,
     },
     /// The value is too long.
-    #[error("The value of `{}` has {bytes} bytes; at most {MAX_VALUE_BYTES} are possible. Send it as a file with `loopsy transfer push`.", text::inert(key))]
+    #[error("The value of `{}` has {bytes} bytes; at most {MAX_VALUE_BYTES} are possible.", text::inert(key))]
     ValueTooLarge {
         /// The key.
         key: String,

@@ -63,6 +63,7 @@ pub(super) fn peers(path: &Path) -> Result<Vec<PeerInfo>, StoreError> {
         failure_count: u32::try_from(peer.failure_count).unwrap_or(u32::MAX),
         trusted: peer.trusted.unwrap_or_default(),
         manually_added: peer.manually_added.unwrap_or_default(),
+        principal: peer.principal,
         last_error: peer.last_error,
         offline_since: peer.offline_since,
         node_id: peer.node_id,
@@ -109,6 +110,7 @@ struct Peer {
     failure_count: u64,
     trusted: Option<bool>,
     manually_added: Option<bool>,
+    principal: Option<String>,
     last_error: Option<String>,
     #[serde(default, deserialize_with = "maybe_number")]
     offline_since: Option<Millis>,

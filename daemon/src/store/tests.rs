@@ -39,6 +39,7 @@ fn peer(name: &str) -> PeerInfo {
         failure_count: 0,
         trusted: true,
         manually_added: false,
+        principal: None,
         last_error: None,
         offline_since: None,
     }

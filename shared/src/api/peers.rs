@@ -49,6 +49,9 @@ pub struct PeerInfo {
     pub trusted: bool,
     /// Whether a person added it.
     pub manually_added: bool,
+    /// The name of the key with which it calls this node, once it introduced itself.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub principal: Option<String>,
     /// Why the last check failed, in one sentence.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub last_error: Option<String>,

@@ -10,7 +10,7 @@ use crate::time::Millis;
 
 const TRANSFER: Needs = Needs::Scope(Scope::Transfer);
 
-/// Receives a file. These are the form's fields; the file part follows them. Nothing is at `destPath` until all of it is on disk.
+/// Receives a file. These are the form's fields; the file part follows them, and `sha256` may also come after it. Nothing is at `destPath` until all of it is on disk.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Push {
@@ -147,6 +147,49 @@ pub enum FileKind {
     Symlink,
     /// A device, socket or pipe. Never transferred.
     Other,
+}
+
+/// Lists everything below a directory, by the rules of its ignore files. Links are never followed.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ListTree {
+    /// The directory.
+    pub path: String,
+    /// Patterns (as in `.gitignore`) of names to leave out.
+    #[serde(default)]
+    pub ignore: Vec<String>,
+    /// Lists also what `.gitignore` and `.loopsyignore` files name.
+    #[serde(default)]
+    pub no_ignore: bool,
+}
+impl Endpoint for ListTree {
+    type Reply = Tree;
+    const SPEC: Spec = Spec::post("transfer.tree", "/api/v1/transfer/tree", TRANSFER).limited(Category::Transfer);
+}
+
+/// What is below a directory.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tree {
+    /// Regular files, by path.
+    pub files: Vec<TreeFile>,
+    /// Directories, each after the one that it is in.
+    pub directories: Vec<String>,
+    /// Links, devices and the like.
+    pub left_out: Vec<super::transfers::LeftOut>,
+}
+
+/// A file below a directory.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TreeFile {
+    /// Path below the directory, with `/`.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Permission bits.
+    pub mode: u32,
+    /// When it was last changed.
+    pub modified: Millis,
 }
 
 /// Looks at one path, and hashes the start of a file when asked to.

@@ -1,0 +1,186 @@
+//! `loopsy connect`: two people (or one with two screens) exchange keys by hand.
+
+use std::{
+    io::{self, IsTerminal},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+};
+
+use loopsy_shared::{
+    api::{
+        health::GetStatus,
+        peers::{ConnectPeer, MintPeerKey, PeerInfo},
+    },
+    client::authority,
+    config::is_name,
+    secret::Secret,
+    text::inert,
+};
+
+use super::DONE;
+use crate::{
+    args::{Connect, parse_address},
+    context::Ctx,
+    error::Error,
+    output::{FAINT, GOOD, STRONG, WARN, paint},
+};
+
+pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
+    let client = ctx.client()?;
+    if args.key_stdin && args.address.is_none() {
+        return Err(Error::usage("With `--key-stdin` the address must be given.").hint("loopsy connect 192.168.1.50 --key-stdin"));
+    }
+    if args.mint_only && args.address.is_none() && args.name.is_none() {
+        return Err(Error::usage("A key needs a name to be recorded under.").hint("Pass `--name NAME`, or the address of the other machine."));
+    }
+    if args.mint_only {
+        let name = name_for(args.name.as_deref(), args.address.as_deref().map(|text| parse_address(text, None)).transpose().map_err(Error::usage)?.as_ref())?;
+        let minted = client.call(MintPeerKey { name }).await?;
+        ctx.out.show(&minted, |minted| ctx.out.line(minted.key.reveal()))?;
+        return DONE;
+    }
+    if !args.key_stdin {
+        introduce(ctx).await?;
+    }
+    let text = match args.address {
+        Some(text) => text,
+        None => ctx.out.ask("Address of the other machine (empty to stop): ")?,
+    };
+    if text.is_empty() {
+        ctx.out.say("Nothing was changed.")?;
+        return DONE;
+    }
+    let (address, port) = parse_address(&text, None).map_err(Error::usage)?;
+    if !args.no_mint {
+        let name = name_for(args.name.as_deref(), Some(&(address.clone(), port)))?;
+        if ctx.local()?.config.auth.allowed_keys.contains_key(&name) {
+            ctx.out.remark(paint(WARN, format!("There is a key for `{name}` already; a new one replaces it, and the old one stops at once.")));
+            if io::stdin().is_terminal() && !args.key_stdin && !ctx.out.confirm("Make a new key? (If not, `--no-mint` leaves it as it is.)")? {
+                ctx.out.say("Nothing was changed.")?;
+                return DONE;
+            }
+        }
+        let minted = client.call(MintPeerKey { name: name.clone() }).await?;
+        if ctx.out.json {
+            ctx.out.value_line(&minted)?;
+        } else {
+            ctx.out.line(format_args!("\nThis key lets the other machine call this one, as `{name}`. Enter it there, now; it is not shown again:\n"))?;
+            ctx.out.line(format_args!("  {}\n", paint(STRONG, minted.key.reveal())))?;
+        }
+    }
+    let Some(key) = their_key(args.key_stdin)? else {
+        ctx.out.say("Stopped. The other machine can call this one with the key above; this one cannot call it yet.")?;
+        return DONE;
+    };
+    let peer = client.call(ConnectPeer { address, port, key }).await?;
+    if ctx.out.json {
+        ctx.out.value_line(&peer)?
+    } else {
+        done(ctx, &peer)?
+    }
+    DONE
+}
+
+/// Says where the other machine finds this one.
+async fn introduce(ctx: &Ctx) -> Result<(), Error> {
+    let status = ctx.client()?.call(GetStatus {}).await?;
+    let local = ctx.local()?;
+    let port = local.runtime.as_ref().map_or(local.config.server.port, |runtime| runtime.port);
+    ctx.out.say(format_args!("This machine is {}. The other one reaches it at:", paint(STRONG, inert(&status.hostname))))?;
+    for address in own_addresses(&local.config.server.host) {
+        ctx.out.say(format_args!("  {}", paint(STRONG, authority(&address.to_string(), port))))?;
+        if address.is_loopback() {
+            ctx.out.say(paint(WARN, "  Only this machine itself reaches that. For others, set `server.host` to 0.0.0.0 in config.yaml and restart."))?;
+        }
+    }
+    ctx.out.say(paint(WARN, "The connection is not encrypted until the machines are paired. Use it only in a network that you trust."))?;
+    ctx.out.say(paint(FAINT, "Run `loopsy connect` on the other machine too: each needs the key that the other one shows.\n"))
+}
+
+/// The addresses at which a listener bound to `host` is reached from elsewhere. Asks the routing table; sends nothing.
+fn own_addresses(host: &str) -> Vec<IpAddr> {
+    if let Ok(ip) = host.parse::<IpAddr>()
+        && !ip.is_unspecified()
+    {
+        return vec![ip];
+    }
+    let towards = |bind: IpAddr, to: IpAddr| {
+        let socket = UdpSocket::bind((bind, 0)).ok()?;
+        socket.connect((to, 9)).ok()?;
+        socket.local_addr().ok().map(|at| at.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+    };
+    // Addresses for documentation: no host has them, every default route leads to them.
+    let v4 = towards(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
+    let v6 = towards(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
+    let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
+    if found.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { found }
+}
+
+/// The name under which the other machine's requests are recorded.
+fn name_for(given: Option<&str>, address: Option<&(String, u16)>) -> Result<String, Error> {
+    let name = match (given, address) {
+        (Some(name), _) => name.to_owned(),
+        (None, Some((address, _))) => {
+            let clean: String = address.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '-') { c } else { '-' }).collect();
+            format!("peer-{clean}").chars().take(63).collect()
+        }
+        (None, None) => String::new(),
+    };
+    if is_name(&name) {
+        Ok(name)
+    } else {
+        Err(Error::usage(format!("`{}` is not a name.", inert(&name))).hint("Use 1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit."))
+    }
+}
+
+/// The key that the other machine shows: never an argument, because arguments are seen by everybody on the machine.
+fn their_key(from_stdin: bool) -> Result<Option<Secret>, Error> {
+    let text = if from_stdin || !io::stdin().is_terminal() {
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        if line.trim().is_empty() && from_stdin {
+            return Err(Error::usage("There was no key on standard input."));
+        }
+        line
+    } else {
+        rpassword::prompt_password("Key that the other machine shows (hidden; empty to stop): ")?
+    };
+    let text = text.trim();
+    Ok((!text.is_empty()).then(|| Secret::new(text)))
+}
+
+fn done(ctx: &Ctx, peer: &PeerInfo) -> Result<(), Error> {
+    let name = inert(&peer.hostname);
+    ctx.out.say(format_args!(
+        "{} Connected to {} at {} ({}).",
+        paint(GOOD, "✓"),
+        paint(STRONG, &name),
+        inert(&authority(&peer.address, peer.port)),
+        paint(WARN, "not encrypted")
+    ))?;
+    ctx.out.say("\nTry:")?;
+    for example in [format!("loopsy exec {name} uname -a"), format!("loopsy send {name} ./notes.txt Downloads/"), format!("loopsy context list --peer {name}")]
+    {
+        ctx.out.say(format_args!("  {example}"))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_without_a_name_is_called_by_its_address() {
+        let name = |address: &str| name_for(None, Some(&(address.to_owned(), 1))).expect("a name");
+        assert_eq!(name("192.168.1.5"), "peer-192.168.1.5");
+        assert_eq!(name("fe80::1"), "peer-fe80--1");
+        assert!(name(&"x".repeat(200)).len() <= 63);
+        assert!(name_for(Some("a b"), None).is_err());
+    }
+
+    #[test]
+    fn a_bound_address_is_the_only_one() {
+        assert_eq!(own_addresses("127.0.0.1"), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
+        assert!(!own_addresses("0.0.0.0").is_empty());
+    }
+}

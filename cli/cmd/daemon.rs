@@ -1,0 +1,140 @@
+//! `loopsy start`, `stop`, `restart`, `status`, `reload` and `daemon run`: the daemon as a process.
+
+mod lock;
+mod start;
+mod stop;
+
+use std::{os::unix::fs::OpenOptionsExt, time::Duration};
+
+use loopsy_daemon::run::{self, Options};
+use loopsy_shared::{
+    api::{health::GetStatus, node::Reload},
+    text::inert,
+};
+use serde::Serialize;
+
+use super::DONE;
+use crate::{
+    context::Ctx,
+    error::{Error, OK},
+    output::{BAD, FAINT, GOOD, STRONG, WARN, count, paint, span},
+};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Running {
+    running: bool,
+    changed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pid: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
+}
+
+pub(super) fn run(ctx: &Ctx, port: Option<u16>, host: Option<String>, detached: bool) -> Result<u8, Error> {
+    if detached {
+        // Leaves the terminal's session. It fails only for a process that leads its group already, which is just as well.
+        let _session = rustix::process::setsid();
+    }
+    run::run(&ctx.dir, &Options { foreground: !detached, port, host })?;
+    DONE
+}
+
+pub(super) async fn start(ctx: &Ctx) -> Result<u8, Error> {
+    let (runtime, fresh) = start::start(ctx).await?;
+    let address = loopsy_shared::client::authority(&runtime.host, runtime.port);
+    let report = Running { running: true, changed: fresh, pid: Some(runtime.pid), address: Some(address) };
+    ctx.out.show(&report, |report| {
+        let address = report.address.as_deref().unwrap_or_default();
+        let how = if fresh { "Loopsy runs" } else { "Loopsy runs already" };
+        ctx.out.say(format_args!("{} {how} at {} (process {}).", paint(GOOD, "●"), inert(address), runtime.pid))
+    })?;
+    DONE
+}
+
+pub(super) async fn stop(ctx: &Ctx) -> Result<u8, Error> {
+    let stopped = stop::stop(ctx).await?;
+    let report = Running { running: false, changed: stopped.is_some(), pid: stopped.as_ref().map(|stopped| stopped.pid), address: None };
+    ctx.out.show(&report, |_| match &stopped {
+        None => ctx.out.say("Loopsy is not running."),
+        Some(stopped) if stopped.killed => ctx.out.say(format_args!(
+            "{} Loopsy (process {}) did not stop within {} and was ended by force.",
+            paint(WARN, "○"),
+            stopped.pid,
+            span(stop::PATIENCE)
+        )),
+        Some(stopped) => ctx.out.say(format_args!("{} Loopsy (process {}) stopped.", paint(FAINT, "○"), stopped.pid)),
+    })?;
+    DONE
+}
+
+pub(super) async fn restart(ctx: &Ctx) -> Result<u8, Error> {
+    ctx.local()?;
+    stop::stop(ctx).await?;
+    // The runtime file that the context may have read is of the daemon that is gone.
+    start(ctx).await
+}
+
+pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
+    let status = ctx.client()?.call(GetStatus {}).await?;
+    ctx.out.show(&status, |status| {
+        let out = ctx.out;
+        let mark = if status.problems.is_empty() { GOOD } else { WARN };
+        out.line(format_args!(
+            "{} {} has been up for {}",
+            paint(mark, "●"),
+            paint(STRONG, inert(&status.hostname)),
+            span(Duration::from_millis(status.uptime))
+        ))?;
+        let row = |name: &str, text: String| out.line(format_args!("  {}{text}", paint(FAINT, format!("{name:<9}"))));
+        row("node", inert(status.node_id.as_str()).into_owned())?;
+        row("address", ctx.client()?.address().to_owned())?;
+        row("version", format!("{} ({})", inert(&status.version), inert(&status.platform)))?;
+        let mut peers = format!("{} online", status.peers.online);
+        for (number, word) in [(status.peers.offline, "offline"), (status.peers.unknown, "not known yet")] {
+            if number > 0 {
+                peers.push_str(&format!(", {number} {word}"));
+            }
+        }
+        row("peers", peers)?;
+        row("jobs", format!("{} running, {} since the start", status.jobs.active, status.jobs.total))?;
+        row("context", count(status.context.entries as u64, "entry", "entries"))?;
+        for problem in &status.problems {
+            out.line(format_args!("  {} {}: {}", paint(BAD, "!"), inert(&problem.part), inert(&problem.message)))?;
+        }
+        Ok(())
+    })?;
+    Ok(OK)
+}
+
+pub(super) async fn reload(ctx: &Ctx) -> Result<u8, Error> {
+    let reloaded = ctx.client()?.call(Reload {}).await?;
+    ctx.out.show(&reloaded, |reloaded| {
+        ctx.out.say(format_args!("{} The daemon read its config again.", paint(GOOD, "✓")))?;
+        if !reloaded.needs_restart.is_empty() {
+            let keys: Vec<String> = reloaded.needs_restart.iter().map(|key| format!("`{}`", inert(key))).collect();
+            ctx.out.say(format_args!("  {} needs a restart to take effect: `loopsy restart`.", keys.join(", ")))?;
+        }
+        Ok(())
+    })?;
+    DONE
+}
+
+/// The daemon's log, for appending; nobody else may read it.
+fn open_log(ctx: &Ctx) -> Result<std::fs::File, Error> {
+    let path = ctx.dir.log();
+    let failed = |e: std::io::Error| Error::file(&path, &e);
+    std::fs::create_dir_all(ctx.dir.logs()).map_err(failed)?;
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_known_is_left_out() {
+        let report = Running { running: false, changed: false, pid: None, address: None };
+        assert_eq!(serde_json::to_string(&report).expect("json"), r#"{"running":false,"changed":false}"#);
+    }
+}

@@ -1,0 +1,54 @@
+//! `loopsy key`: the owner's key of this node.
+
+use std::io::IsTerminal;
+
+use loopsy_daemon::setup;
+use loopsy_shared::{
+    api::node::{NewKey, RotateKey},
+    client::ClientError,
+};
+
+use super::DONE;
+use crate::{
+    args::Key,
+    context::Ctx,
+    error::{Error, FAILURE},
+};
+
+pub(super) async fn run(ctx: &Ctx, command: Key) -> Result<u8, Error> {
+    match command {
+        Key::Show => show(ctx),
+        Key::Generate { yes } => generate(ctx, yes).await,
+    }
+}
+
+fn show(ctx: &Ctx) -> Result<u8, Error> {
+    let Some(key) = ctx.local()?.config.auth.api_key.clone() else {
+        return Err(Error::failure(format!("{} has no `auth.apiKey`.", ctx.dir.config().display())).hint("Make one with `loopsy key generate`."));
+    };
+    ctx.out.show(&NewKey { key }, |shown| ctx.out.line(shown.key.reveal()))?;
+    DONE
+}
+
+async fn generate(ctx: &Ctx, yes: bool) -> Result<u8, Error> {
+    ctx.local()?;
+    if !yes {
+        if !std::io::stdin().is_terminal() {
+            return Err(Error::usage("Replacing the key needs a yes.").hint("Pass `--yes`."));
+        }
+        ctx.out.remark("The old key stops at once: scripts and tools that use it must get the new one.");
+        ctx.out.remark("Peers are not cut off; they have keys of their own. Running commands and transfers go on.");
+        if !ctx.out.confirm("Replace this node's own key?")? {
+            ctx.out.say("The key was not changed.")?;
+            return Ok(FAILURE);
+        }
+    }
+    let new = match ctx.client()?.call(RotateKey {}).await {
+        Ok(new) => new,
+        // No daemon runs: then nobody else writes the config.
+        Err(ClientError::Unreachable { .. }) => NewKey { key: setup::rotate_key(&ctx.dir)? },
+        Err(error) => return Err(error.into()),
+    };
+    ctx.out.show(&new, |new| ctx.out.line(new.key.reveal()))?;
+    DONE
+}

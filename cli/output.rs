@@ -1,0 +1,213 @@
+//! What a command prints: tables and lines for people, or the API's own JSON, from the same value. The only place that knows about terminals.
+
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style};
+use comfy_table::{ContentArrangement, Table as Comfy, presets};
+use loopsy_shared::{
+    api::error::{ErrorBody, ErrorDetail},
+    text::inert,
+};
+use serde::Serialize;
+
+use crate::error::{Error, Explained};
+
+/// All is well.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// Look at this.
+pub(crate) const WARN: Style = AnsiColor::Yellow.on_default();
+/// This failed.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default();
+/// Less important.
+pub(crate) const FAINT: Style = Style::new().dimmed();
+/// More important.
+pub(crate) const STRONG: Style = Style::new().bold();
+/// No style at all.
+pub(crate) const PLAIN: Style = Style::new();
+
+/// A text in a style.
+pub(crate) fn paint(style: Style, text: impl Display) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Output {
+    /// JSON instead of text.
+    pub json: bool,
+    /// Only results and errors.
+    pub quiet: bool,
+}
+
+impl Output {
+    /// A line of the result.
+    pub(crate) fn line(self, text: impl Display) -> Result<(), Error> {
+        Ok(writeln!(anstream::stdout().lock(), "{text}")?)
+    }
+
+    /// Text of the result, as it is.
+    pub(crate) fn raw(self, bytes: &[u8]) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        Ok(out.flush()?)
+    }
+
+    /// A line that people like to see and scripts do not need: nothing with `--quiet` or `--json`.
+    pub(crate) fn say(self, text: impl Display) -> Result<(), Error> {
+        if self.quiet || self.json { Ok(()) } else { self.line(text) }
+    }
+
+    /// A remark beside the result, on standard error.
+    pub(crate) fn remark(self, text: impl Display) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// A warning, on standard error, also with `--quiet`.
+    pub(crate) fn warn(self, text: impl Display) {
+        let _nobody_reads = writeln!(anstream::stderr().lock(), "{text}");
+    }
+
+    /// A value as JSON for people's eyes and programs alike.
+    pub(crate) fn value(self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string_pretty(value).map_err(|e| Error::failure(format!("The result has no JSON form: {e}.")))?;
+        self.line(text)
+    }
+
+    /// A value as one line of JSON.
+    pub(crate) fn value_line(self, value: &impl Serialize) -> Result<(), Error> {
+        let text = serde_json::to_string(value).map_err(|e| Error::failure(format!("The result has no JSON form: {e}.")))?;
+        self.line(text)
+    }
+
+    /// The API's JSON with `--json`, else what `people` print.
+    pub(crate) fn show<T: Serialize>(self, value: &T, people: impl FnOnce(&T) -> Result<(), Error>) -> Result<(), Error> {
+        if self.json { self.value(value) } else { people(value) }
+    }
+
+    /// Says what went wrong, and gives the exit code.
+    pub(crate) fn fail(self, failure: &Explained) -> ExitCode {
+        if failure.message.is_empty() {
+            return ExitCode::from(failure.exit);
+        }
+        let mut err = anstream::stderr().lock();
+        let _nobody_reads = if self.json {
+            let detail = ErrorDetail { code: failure.code, message: failure.message.clone(), hint: failure.hint.clone() };
+            serde_json::to_string(&ErrorBody { error: detail }).map_err(io::Error::other).and_then(|text| writeln!(err, "{text}"))
+        } else {
+            writeln!(err, "{} {}", paint(BAD.bold(), "error:"), failure.message).and_then(|()| match &failure.hint {
+                Some(hint) => writeln!(err, "{} {hint}", paint(STRONG, "hint:")),
+                None => Ok(()),
+            })
+        };
+        ExitCode::from(failure.exit)
+    }
+
+    /// Asks y/N on the terminal. `false` also when there is nobody to ask.
+    pub(crate) fn confirm(self, question: &str) -> Result<bool, Error> {
+        if !io::stdin().is_terminal() {
+            return Ok(false);
+        }
+        Ok(matches!(self.ask(&format!("{question} [y/N] "))?.to_lowercase().as_str(), "y" | "yes"))
+    }
+
+    /// Asks for a line. The question goes to standard error, so that standard output stays the result.
+    pub(crate) fn ask(self, question: &str) -> Result<String, Error> {
+        let mut err = anstream::stderr().lock();
+        write!(err, "{question}")?;
+        err.flush()?;
+        let mut line = String::new();
+        io::stdin().read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+}
+
+/// A table for people. Cells are made inert; the last cell of a row can have a style.
+#[derive(Debug)]
+pub(crate) struct Table {
+    comfy: Comfy,
+    last: Vec<(String, Style)>,
+}
+
+impl Table {
+    /// A table with these headings.
+    pub(crate) fn new(headings: &[&str]) -> Self {
+        let mut comfy = Comfy::new();
+        comfy.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled).set_header(headings.iter().copied());
+        for column in comfy.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
+        Self { comfy, last: Vec::new() }
+    }
+
+    /// Adds a row.
+    pub(crate) fn row(&mut self, cells: &[&str], last: Style) {
+        let cells: Vec<String> = cells.iter().map(|cell| inert(cell).into_owned()).collect();
+        self.last.push((cells.last().cloned().unwrap_or_default(), last));
+        self.comfy.add_row(cells);
+    }
+
+    /// Prints it.
+    pub(crate) fn print(&self, output: Output) -> Result<(), Error> {
+        for (index, line) in self.comfy.trim_fmt().lines().enumerate() {
+            let styled = match index.checked_sub(1).and_then(|row| self.last.get(row)) {
+                None => paint(FAINT, line),
+                Some((last, style)) => match line.strip_suffix(last.trim_end()) {
+                    Some(rest) if !last.is_empty() => format!("{rest}{}", paint(*style, last)),
+                    _ => line.to_owned(),
+                },
+            };
+            output.line(styled)?;
+        }
+        Ok(())
+    }
+}
+
+/// `3 h 12 min`, `850 ms`.
+pub(crate) fn span(time: Duration) -> String {
+    let seconds = time.as_secs();
+    match seconds {
+        0 => format!("{} ms", time.as_millis()),
+        1..60 => format!("{:.1} s", time.as_secs_f64()),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86_400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86_400, seconds % 86_400 / 3600),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// The first `limit` characters, with an ellipsis when there are more; inert.
+pub(crate) fn short(text: &str, limit: usize) -> String {
+    match text.char_indices().nth(limit) {
+        Some((at, _)) => format!("{}…", inert(text.get(..at).unwrap_or_default())),
+        None => inert(text).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_well() {
+        for (ms, text) in [(12, "12 ms"), (1500, "1.5 s"), (61_000, "1 min 1 s"), (3_600_000, "1 h 0 min"), (90_000_000, "1 d 1 h")] {
+            assert_eq!(span(Duration::from_millis(ms)), text);
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(short("käikäi", 3), "käi…");
+        assert_eq!(short("kä\n", 3), "kä\\u{a}");
+    }
+}

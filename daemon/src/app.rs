@@ -1,0 +1,127 @@
+//! Everything that a route may touch: one cheap bundle of service handles.
+
+use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
+
+use loopsy_shared::{
+    api::{
+        ApiError,
+        health::{Identity, Problem},
+    },
+    config::Config,
+    id::NodeId,
+    time::Millis,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    audit::Audit,
+    context::Context,
+    events::Events,
+    files::Files,
+    identity,
+    jobs::Jobs,
+    limits::Limits,
+    peers::Peers,
+    settings::Settings,
+    store::Store,
+    supervisor::Supervisor,
+    transfers::Transfers,
+    trust::{Caller, Principal, Trust},
+};
+
+/// The services of a node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Services>);
+
+/// What [`App`] derefs to.
+#[derive(Debug)]
+pub struct Services {
+    /// This node.
+    pub node_id: NodeId,
+    /// The port that it listens on.
+    pub port: u16,
+    /// When it started.
+    pub started_at: Millis,
+    /// The same, for durations.
+    pub started: Instant,
+    /// The live config.
+    pub settings: Settings,
+    /// Keys and principals.
+    pub trust: Trust,
+    /// Rate limits.
+    pub limits: Limits,
+    /// The request log.
+    pub audit: Audit,
+    /// What changes.
+    pub events: Events,
+    /// The store, for its problems.
+    pub store: Store,
+    /// Values under keys.
+    pub context: Context,
+    /// Commands.
+    pub jobs: Jobs,
+    /// Files on this machine.
+    pub files: Files,
+    /// Other nodes.
+    pub peers: Peers,
+    /// Copies to and from them.
+    pub transfers: Transfers,
+    /// Restarts services and knows which had to be.
+    pub supervisor: Supervisor,
+    /// Fires when the node begins to stop.
+    pub stopping: CancellationToken,
+    /// Owns what outlives a request, such as upgraded connections.
+    pub tasks: TaskTracker,
+    /// Stands for everyone without a key.
+    pub nobody: Arc<Principal>,
+}
+
+impl App {
+    /// Bundles the services.
+    pub fn new(services: Services) -> Self {
+        Self(Arc::new(services))
+    }
+
+    /// The config as it is now.
+    pub fn config(&self) -> Arc<Config> {
+        self.settings.now()
+    }
+
+    /// What the node tells about itself.
+    pub fn identity(&self) -> Identity {
+        identity::describe(&self.node_id, &self.config(), self.port)
+    }
+
+    /// Milliseconds since the start.
+    pub fn uptime(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What is not well, of all services.
+    pub fn problems(&self) -> Vec<Problem> {
+        let store = self.store.problem().map(|(message, since)| Problem { part: "store".to_owned(), message, since });
+        self.settings.problem().into_iter().chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+    }
+
+    /// A caller without a key, for the endpoints that need none.
+    pub fn stranger(&self, from: IpAddr) -> Caller {
+        Caller { principal: Arc::clone(&self.nobody), from_node_id: None, from }
+    }
+
+    /// Runs something that waits for the disk, away from the threads that serve requests.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub async fn blocking<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, ApiError> {
+        let app = self.clone();
+        tokio::task::spawn_blocking(move || work(&app)).await.map_err(|e| crate::http::internal(&e))
+    }
+}
+
+impl Deref for App {
+    type Target = Services;
+
+    fn deref(&self) -> &Services {
+        &self.0
+    }
+}

@@ -1,0 +1,14 @@
+//! The API over HTTP: the only place where axum meets the shared types.
+
+mod body;
+mod endpoint;
+mod error;
+mod forward;
+mod gate;
+mod openapi;
+mod routes;
+mod sse;
+
+pub use error::internal;
+pub use gate::Gate;
+pub use routes::router;

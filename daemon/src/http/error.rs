@@ -1,0 +1,140 @@
+//! Every failure of a service, as a status, a code and a hint. Services know nothing of HTTP; this file alone does the mapping.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use loopsy_shared::api::{ApiError, Code};
+
+use crate::{context::ContextError, files::FileError, jobs::JobError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
+
+/// Makes an error response.
+pub fn response(error: &ApiError) -> Response {
+    let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::to_vec(&error.to_body()).unwrap_or_default();
+    let mut response = (status, [(header::CONTENT_TYPE, super::body::JSON)], Body::from(body)).into_response();
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+/// A failure that no caller caused. The cause goes to the log, not to the caller.
+pub fn internal(cause: &dyn std::fmt::Display) -> ApiError {
+    tracing::error!(%cause, "internal error");
+    ApiError::new(Code::Internal, "The node failed to do this.").hint("The node's log (`logs/daemon.log` in its data directory) says why.")
+}
+
+impl From<SettingsError> for ApiError {
+    fn from(error: SettingsError) -> Self {
+        let hint = match &error {
+            SettingsError::Invalid { error, .. } => error.hint.clone(),
+            SettingsError::Io { .. } => None,
+        };
+        let refusal = Self::new(Code::ConfigInvalid, error.to_string());
+        Self { hint: hint.or(refusal.hint), ..Self::new(refusal.code, refusal.message) }
+    }
+}
+
+impl From<PeerError> for ApiError {
+    fn from(error: PeerError) -> Self {
+        let text = error.to_string();
+        match error {
+            PeerError::NotFound { .. } => Self::new(Code::PeerNotFound, text).hint("`loopsy peers` lists the peers."),
+            PeerError::Ambiguous { .. } => Self::new(Code::PeerAmbiguous, text).hint("Use the node id."),
+            PeerError::NoKey(name) => Self::new(Code::PeerNoKey, text).hint(format!("Exchange keys with it: loopsy connect {name}")),
+            PeerError::Unreachable { .. } => Self::new(Code::PeerUnreachable, text)
+                .hint("Is the machine on, and does `loopsy status` there say that its daemon runs? `loopsy peers` shows what was seen last."),
+            PeerError::Changed { .. } => Self::new(Code::PeerChanged, text)
+                .hint("No key was sent. If the peer moved or was set up anew, remove it and connect again: loopsy peers remove, loopsy connect."),
+            PeerError::Refused { error, .. } => Self { code: error.code, message: text, hint: error.hint, retry_after: error.retry_after },
+            PeerError::NameTaken(_) => Self::new(Code::PeerNameTaken, text).hint("Give one of the two another server.hostname, or remove the old peer first."),
+            PeerError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            PeerError::Save(_) => internal(&text),
+        }
+    }
+}
+impl From<FileError> for ApiError {
+    fn from(error: FileError) -> Self {
+        let text = error.to_string();
+        let code = match error {
+            FileError::PathDenied { .. } => Code::PathDenied,
+            FileError::NotFound { .. } => Code::FileNotFound,
+            FileError::TooLarge { .. } => Code::FileTooLarge,
+            FileError::ChecksumMismatch { .. } => Code::ChecksumMismatch,
+            FileError::DiskFull { .. } => Code::DiskFull,
+            FileError::NameRefused { .. } => Code::NameRefused,
+            FileError::ResumeMismatch { .. } => Code::ResumeMismatch,
+            FileError::Failed { .. } | FileError::Busy { .. } | FileError::Exists { .. } | FileError::Changed { .. } => Code::TransferFailed,
+            FileError::Invalid { .. } => Code::InvalidRequest,
+        };
+        let hint = match code {
+            Code::PathDenied => Some("`transfer.allowedPaths` and `transfer.deniedPaths` in that node's config.yaml say what may be touched."),
+            Code::FileNotFound => Some("A relative path starts in the home directory of that node's owner."),
+            _ => None,
+        };
+        Self { hint: hint.map(str::to_owned), ..Self::new(code, text) }
+    }
+}
+
+impl From<TransferError> for ApiError {
+    fn from(error: TransferError) -> Self {
+        let text = error.to_string();
+        match error {
+            TransferError::NotFound(_) => Self::new(Code::TransferNotFound, text).hint("Transfers are shown for an hour after their end."),
+            TransferError::Here(error) => error.into(),
+            TransferError::Peer(error) => error.into(),
+            TransferError::There(error) => error,
+            TransferError::Connection(_) => {
+                Self::new(Code::PeerUnreachable, text).hint("What was sent is kept for a day: the same command goes on from there.")
+            }
+            TransferError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            TransferError::Cancelled => Self::new(Code::TransferFailed, text),
+        }
+    }
+}
+
+impl From<ContextError> for ApiError {
+    fn from(error: ContextError) -> Self {
+        let text = error.to_string();
+        match error {
+            ContextError::NotFound { .. } => Self::new(Code::KeyNotFound, text).hint("`loopsy context list` shows what there is."),
+            ContextError::ValueTooLarge { .. } => Self::new(Code::ValueTooLarge, text).hint("Send it as a file: loopsy send PEER FILE DESTINATION"),
+            ContextError::TooMany { .. } => Self::new(Code::TooManyEntries, text),
+            ContextError::VersionMismatch { .. } => Self::new(Code::VersionMismatch, text),
+            ContextError::BadEntry { .. } => Self::new(Code::InvalidRequest, text),
+            ContextError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let text = error.to_string();
+        match error {
+            StoreError::ReadOnly { .. } => Self::new(Code::StoreReadOnly, text),
+            StoreError::Full { .. } => Self::new(Code::StoreFull, text),
+            StoreError::Closed => Self::new(Code::ShuttingDown, text),
+            StoreError::Corrupt { .. } | StoreError::Newer { .. } | StoreError::Unopened { .. } | StoreError::Failed { .. } => internal(&text),
+        }
+    }
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        let text = error.to_string();
+        match error {
+            JobError::Denied(_) => {
+                Self::new(Code::CommandDenied, text).hint("`execution.denylist` and `execution.allowlist` in that node's config.yaml say what may run.")
+            }
+            JobError::TooMany(_) => {
+                Self::new(Code::TooManyJobs, text).hint("Wait for one to end, or raise `execution.maxConcurrent` in that node's config.yaml.")
+            }
+            JobError::SpawnFailed { .. } => Self::new(Code::SpawnFailed, text),
+            JobError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            JobError::NotFound(_) => Self::new(Code::JobNotFound, text).hint("Jobs are kept for an hour after their end; only running ones can be cancelled."),
+            JobError::Closing => Self::new(Code::ShuttingDown, text),
+        }
+    }
+}

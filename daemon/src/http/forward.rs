@@ -1,0 +1,152 @@
+//! The door to peers: `/api/v1/at/{peer}/...` is the same path on that peer, bodies, streams and upgrades included.
+
+use axum::{
+    body::Body,
+    extract::{Extension, RawPathParams, Request, State},
+    response::Response,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http_body::Body as _;
+use hyper_util::rt::TokioIo;
+use loopsy_shared::{
+    api::{ApiError, Code, Needs},
+    client,
+};
+
+use super::{error, gate::Visitor};
+use crate::app::App;
+
+/// Headers that belong to one connection, or to the caller alone. Everything else travels.
+const STAYS_HERE: [HeaderName; 12] = [
+    header::CONNECTION,
+    header::HOST,
+    header::AUTHORIZATION,
+    header::PROXY_AUTHORIZATION,
+    header::PROXY_AUTHENTICATE,
+    header::COOKIE,
+    header::ORIGIN,
+    header::REFERER,
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
+pub async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request) -> Response {
+    match pass(&app, &visitor, &path, request).await {
+        Ok(response) => response,
+        Err(refusal) => error::response(&refusal),
+    }
+}
+
+async fn pass(app: &App, visitor: &Visitor, path: &RawPathParams, mut request: Request) -> Result<Response, ApiError> {
+    let caller = visitor.caller.clone()?;
+    if !caller.principal.may(Needs::Admin) {
+        return Err(ApiError::new(Code::ScopeMissing, "Only the owner may reach other nodes through this one."));
+    }
+    let name = path.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
+    let peer = app.peers.reach(name).await?;
+
+    let wants_upgrade = request.headers().contains_key(header::UPGRADE);
+    let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
+    let (parts, body) = request.into_parts();
+    let mut headers = travelling(&parts.headers);
+    if let (true, Some(protocol)) = (wants_upgrade, parts.headers.get(header::UPGRADE)) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol.clone());
+    }
+    if let Ok(own) = HeaderValue::from_str(app.node_id.as_str()) {
+        headers.entry("x-loopsy-node-id").or_insert(own);
+    }
+    let target = target(&parts.uri).ok_or_else(|| ApiError::new(Code::RouteNotFound, "The path names a peer, but nothing on it."))?;
+    // The length, where it is known, travels as a header.
+    let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
+    let answer = peer.client.forward(parts.method, &target, headers, body).await;
+    let mut answer = answer.map_err(|e| app.peers.lost(&peer, &e))?;
+
+    let mut headers = travelling(answer.headers());
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.extend(answer.headers().get(header::UPGRADE).map(|protocol| (header::UPGRADE, protocol.clone())));
+        if let Some(here) = upgrade {
+            let there = hyper::upgrade::on(&mut answer);
+            app.tasks.spawn(join(here, there, caller.principal.revoked.clone(), app.stopping.clone()));
+        }
+    }
+    let status = answer.status();
+    let mut response = Response::new(Body::new(answer.into_body()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// `/api/v1/at/kai/context/a%2Fb?x=1` becomes `/api/v1/context/a%2Fb?x=1`, byte for byte.
+fn target(uri: &http::Uri) -> Option<String> {
+    let rest = uri.path().strip_prefix("/api/v1/at/")?.split_once('/')?.1;
+    Some(match uri.query() {
+        Some(query) => format!("/api/v1/{rest}?{query}"),
+        None => format!("/api/v1/{rest}"),
+    })
+}
+
+fn travelling(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<&str> =
+        headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).map(str::trim).collect();
+    let stays =
+        |name: &HeaderName| STAYS_HERE.contains(name) || name.as_str().starts_with("sec-fetch-") || named.iter().any(|n| n.eq_ignore_ascii_case(name.as_str()));
+    headers.iter().filter(|(name, _)| !stays(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Carries bytes both ways until one side ends, the key is revoked or the node stops.
+async fn join(
+    here: hyper::upgrade::OnUpgrade,
+    there: hyper::upgrade::OnUpgrade,
+    revoked: tokio_util::sync::CancellationToken,
+    stopping: tokio_util::sync::CancellationToken,
+) {
+    let (Ok(here), Ok(there)) = (here.await, there.await) else {
+        tracing::debug!("an upgrade was announced and did not happen");
+        return;
+    };
+    let (mut here, mut there) = (TokioIo::new(here), TokioIo::new(there));
+    tokio::select! {
+        outcome = tokio::io::copy_bidirectional(&mut here, &mut there) => {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a forwarded connection broke");
+            }
+        }
+        () = revoked.cancelled() => {}
+        () = stopping.cancelled() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rest_of_the_path_travels_byte_for_byte() {
+        let uri = "/api/v1/at/k%2Fai/context/a%2Fb%20c?prefix=%2F&x".parse().expect("valid");
+        assert_eq!(target(&uri).as_deref(), Some("/api/v1/context/a%2Fb%20c?prefix=%2F&x"));
+        assert_eq!(target(&"/api/v1/at/kai".parse().expect("valid")), None);
+    }
+
+    #[test]
+    fn credentials_and_connection_headers_stay() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [
+            ("authorization", "Bearer x"),
+            ("cookie", "a"),
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("content-type", "a/b"),
+            ("range", "0"),
+            ("sec-fetch-site", "none"),
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let left = travelling(&headers);
+        assert_eq!(left.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["content-type", "range"]);
+    }
+}

@@ -1,0 +1,133 @@
+//! The stream of everything that changes.
+
+use std::{collections::VecDeque, io, sync::Arc};
+
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::stream;
+use http::HeaderMap;
+use loopsy_shared::api::{
+    ApiError, Code, Needs, Scope,
+    events::{Event, Topic, WatchEvents},
+};
+
+use crate::{
+    app::App,
+    events::Read,
+    http::{endpoint::Routes, sse},
+    trust::Caller,
+};
+
+/// Events that are taken from the ring at a time.
+const BATCH: usize = 64;
+
+pub(super) fn mount(routes: Routes) -> Routes {
+    routes.response(watch)
+}
+
+async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMap) -> Result<Response, ApiError> {
+    let topics = topics(&caller, request.topics.as_deref())?;
+    let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(request.since.as_deref());
+    let position = last.and_then(|id| app.events.resume(id));
+    let watcher = Watcher { app, caller, topics, prefix: request.prefix.unwrap_or_default(), position, ready: VecDeque::new(), over: false };
+    Ok(sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) })))
+}
+
+/// The topics asked for, as far as the key may see them. Transfers touch this node's own files and are the owner's.
+fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError> {
+    let may = |topic: Topic| {
+        caller.principal.may(match topic {
+            Topic::Peers => Needs::Scope(Scope::Status),
+            Topic::Jobs => Needs::Scope(Scope::Execute),
+            Topic::Context => Needs::Scope(Scope::Context),
+            Topic::Transfers => Needs::Admin,
+        })
+    };
+    let Some(wanted) = wanted else { return Ok(Topic::ALL.into_iter().filter(|topic| may(*topic)).collect()) };
+    let mut topics = Vec::new();
+    for word in wanted.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let topic = Topic::ALL.into_iter().find(|topic| topic.as_str() == word).ok_or_else(|| {
+            ApiError::new(Code::InvalidRequest, format!("There is no topic `{}`.", loopsy_shared::text::inert(word)))
+                .hint("Topics are peers, jobs, transfers and context.")
+        })?;
+        if !may(topic) {
+            return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not watch {word}.", caller.principal.name)));
+        }
+        topics.push(topic);
+    }
+    Ok(topics)
+}
+
+struct Watcher {
+    app: App,
+    caller: Caller,
+    topics: Vec<Topic>,
+    prefix: String,
+    /// The last event that this stream has dealt with; none before the snapshot.
+    position: Option<u64>,
+    ready: VecDeque<(u64, Arc<Event>)>,
+    over: bool,
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<io::Result<Bytes>> {
+        loop {
+            if self.over {
+                return None;
+            }
+            if let Some((position, event)) = self.ready.pop_front() {
+                self.position = Some(position);
+                if self.wants(&event) {
+                    return Some(self.frame(position, &event));
+                }
+                continue;
+            }
+            let Some(position) = self.position else {
+                // First the position, then the picture: what happens in between comes again, and applying it twice is harmless.
+                let position = self.app.events.position();
+                let snapshot = self.snapshot();
+                self.position = Some(position);
+                return Some(self.frame(position, &snapshot));
+            };
+            match self.app.events.after(position, BATCH) {
+                Read::Gone => self.position = None,
+                Read::Events(events) if events.is_empty() => {
+                    tokio::select! {
+                        () = self.app.events.changed_since(position) => {}
+                        () = tokio::time::sleep(sse::HEARTBEAT) => return Some(Ok(sse::BEAT)),
+                        () = self.app.stopping.cancelled() => {
+                            self.over = true;
+                            return Some(self.frame(position, &Event::Closing {}));
+                        }
+                        () = self.caller.principal.revoked.cancelled() => return None,
+                    }
+                }
+                Read::Events(events) => self.ready.extend(events),
+            }
+        }
+    }
+
+    fn wants(&self, event: &Event) -> bool {
+        let key = match event {
+            Event::ContextChanged { entry } => Some(&entry.key),
+            Event::ContextRemoved { key } => Some(key),
+            _ => None,
+        };
+        event.topic().is_none_or(|topic| self.topics.contains(&topic)) && key.is_none_or(|key| key.starts_with(&self.prefix))
+    }
+
+    fn snapshot(&self) -> Event {
+        let wants = |topic| self.topics.contains(&topic);
+        Event::Snapshot {
+            node_id: self.app.node_id.clone(),
+            peers: if wants(Topic::Peers) { self.app.peers.list() } else { Vec::new() },
+            jobs: if wants(Topic::Jobs) { self.app.jobs.all() } else { Vec::new() },
+            transfers: if wants(Topic::Transfers) { self.app.transfers.list() } else { Vec::new() },
+            context: if wants(Topic::Context) { self.app.context.entries(&self.prefix) } else { Vec::new() },
+        }
+    }
+
+    fn frame(&self, position: u64, event: &Event) -> io::Result<Bytes> {
+        sse::frame(Some(&self.app.events.id(position)), event).map_err(io::Error::from)
+    }
+}

@@ -1,0 +1,287 @@
+//! The keeper: a small process of its own, the parent of all jobs. While it lives, none of their processes gets away; when the daemon dies, it ends them all.
+//!
+//! It is single-threaded, knows no async runtime and decides nothing. The daemon's end of the socket is in [`link`].
+
+pub(super) mod link;
+pub(crate) mod protocol;
+pub(crate) mod tree;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    os::{
+        fd::{BorrowedFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{self, ExitCode, Stdio},
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
+
+use protocol::{Ask, Exit, FDS, Frames, Spawn, Tell};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec},
+    net::SendFlags,
+    process::{Resource, Rlimit, Signal, WaitOptions},
+};
+use tree::Tree;
+
+/// How long jobs have to end by themselves when the daemon is gone.
+const ORPHAN_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the keeper goes on killing what does not die (other users' processes, or stuck in the kernel).
+const PERSISTENCE: Duration = Duration::from_secs(20);
+
+/// Pause between two rounds of killing.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// Runs the keeper with the daemon's socket as standard input. Returns when the daemon is gone and nothing that it started is left.
+pub fn main() -> ExitCode {
+    match serve() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("loopsy keeper: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve() -> io::Result<()> {
+    let _leads_already = rustix::process::setsid();
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let limit = rustix::process::getrlimit(Resource::Core);
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), ..limit })?;
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGHUP] {
+        // a handler, unlike an ignored signal, is not inherited by jobs
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    let (wake, woken) = UnixStream::pair()?;
+    wake.set_nonblocking(true)?;
+    woken.set_nonblocking(true)?;
+    signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, wake)?;
+    let mut keeper = Keeper::new(rustix::stdio::stdin());
+    while !keeper.done() {
+        keeper.wait(&woken)?;
+        keeper.reap();
+        keeper.listen();
+        keeper.kill();
+    }
+    Ok(())
+}
+
+/// A job that is to end.
+struct Killing {
+    job: String,
+    leader: i32,
+    /// When it is forced to.
+    force_at: Instant,
+}
+
+struct Keeper {
+    socket: BorrowedFd<'static>,
+    frames: Frames,
+    fds: VecDeque<OwnedFd>,
+    buffer: Vec<u8>,
+    /// First processes of running jobs.
+    leaders: HashMap<i32, String>,
+    kills: Vec<Killing>,
+    /// Set when everything must end: the moment from which on it is forced to.
+    ending: Option<Instant>,
+    childless: bool,
+    own: i32,
+}
+
+impl Keeper {
+    fn new(socket: BorrowedFd<'static>) -> Self {
+        Self {
+            socket,
+            frames: Frames::default(),
+            fds: VecDeque::new(),
+            buffer: vec![0; 64 * 1024],
+            leaders: HashMap::new(),
+            kills: Vec::new(),
+            ending: None,
+            childless: true,
+            own: rustix::process::getpid().as_raw_nonzero().get(),
+        }
+    }
+
+    fn done(&self) -> bool {
+        self.ending.is_some_and(|force_at| self.childless || Instant::now() > force_at + PERSISTENCE)
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self, woken: &UnixStream) -> io::Result<()> {
+        let now = Instant::now();
+        let next = self.kills.iter().map(|kill| kill.force_at).chain(self.ending).map(|at| at.saturating_duration_since(now).max(ROUND)).min();
+        let timeout = next.and_then(|next| Timespec::try_from(next).ok());
+        let mut fds = vec![PollFd::new(woken, PollFlags::IN)];
+        if self.ending.is_none() {
+            fds.push(PollFd::new(&self.socket, PollFlags::IN));
+        }
+        match rustix::event::poll(&mut fds, timeout.as_ref()) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut wakes = [0; 256];
+        while rustix::io::read(woken, &mut wakes).is_ok_and(|count| count == wakes.len()) {}
+        Ok(())
+    }
+
+    /// Takes the exit codes of all that has ended, orphans included.
+    fn reap(&mut self) {
+        loop {
+            match rustix::process::wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) => {
+                    if let Some(job) = self.leaders.remove(&pid.as_raw_nonzero().get()) {
+                        let signal = status.terminating_signal().map(Exit::Signal);
+                        self.tell(&Tell::Exited { job, exit: status.exit_status().map(Exit::Code).or(signal).unwrap_or(Exit::Lost) });
+                    }
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                other => {
+                    self.childless = other.is_err();
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Hears what the daemon asks.
+    fn listen(&mut self) {
+        while self.ending.is_none() {
+            match protocol::receive(self.socket, &mut self.buffer, &mut self.fds) {
+                Ok(0) => return self.end(ORPHAN_GRACE),
+                Ok(count) => self.frames.push(&self.buffer[..count]),
+                Err(rustix::io::Errno::AGAIN) => return,
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(_) => return self.end(ORPHAN_GRACE),
+            }
+            loop {
+                match self.frames.next() {
+                    Ok(Some(ask)) => self.answer(ask),
+                    Ok(None) => break,
+                    Err(_) => return self.end(ORPHAN_GRACE),
+                }
+            }
+        }
+    }
+
+    fn answer(&mut self, ask: Ask) {
+        match ask {
+            Ask::Spawn(spawn) => {
+                let job = spawn.job.clone();
+                let tell = match self.spawn(spawn) {
+                    Ok(pid) => Tell::Started { job, pid },
+                    Err(error) => Tell::Failed { job, reason: error.to_string() },
+                };
+                self.tell(&tell);
+            }
+            Ask::Kill { job, pid, grace_ms } => {
+                self.signal(&job, pid, Signal::TERM);
+                self.kills.push(Killing { job, leader: pid, force_at: Instant::now() + Duration::from_millis(grace_ms) });
+            }
+            Ask::End { grace_ms } => self.end(Duration::from_millis(grace_ms)),
+        }
+    }
+
+    fn spawn(&mut self, spawn: Spawn) -> io::Result<i32> {
+        if self.fds.len() < FDS {
+            return Err(io::Error::other("its input and output did not arrive, perhaps too many files are open"));
+        }
+        let mut stdio = self.fds.drain(..FDS).map(Stdio::from);
+        let mut command = process::Command::new(&spawn.program);
+        command.arg0(&spawn.name).args(&spawn.args).env_clear().envs(spawn.env).current_dir(&spawn.cwd).process_group(0);
+        if let (Some(stdin), Some(stdout), Some(stderr)) = (stdio.next(), stdio.next(), stdio.next()) {
+            command.stdin(stdin).stdout(stdout).stderr(stderr);
+        }
+        if self.ending.is_some() {
+            return Err(io::Error::other("everything is being ended"));
+        }
+        let pid = command.spawn()?.id().cast_signed(); // dropping the handle neither waits nor kills
+        self.childless = false;
+        self.leaders.insert(pid, spawn.job);
+        Ok(pid)
+    }
+
+    fn tell(&mut self, tell: &Tell) {
+        let Ok(frame) = protocol::encode(tell) else { return };
+        let mut rest = frame.as_slice();
+        while !rest.is_empty() {
+            match protocol::send(self.socket, rest, &[], SendFlags::empty()) {
+                Ok(count) => rest = &rest[count..],
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return self.end(ORPHAN_GRACE),
+            }
+        }
+    }
+
+    /// Asks everything to end. A later, longer grace period changes nothing.
+    fn end(&mut self, grace: Duration) {
+        if self.ending.is_none() {
+            self.ending = Some(Instant::now() + grace);
+            self.signal_all(Signal::TERM);
+        }
+    }
+
+    /// Forces what has had its time.
+    fn kill(&mut self) {
+        let now = Instant::now();
+        if self.ending.is_some_and(|force_at| now >= force_at) {
+            return self.signal_all(Signal::KILL);
+        }
+        let mut kills = std::mem::take(&mut self.kills);
+        kills.retain(|kill| now < kill.force_at || (self.signal(&kill.job, kill.leader, Signal::KILL) && now < kill.force_at + PERSISTENCE));
+        self.kills = kills;
+    }
+
+    /// Signals all that belongs to a job. Says whether there was anything.
+    fn signal(&self, job: &str, leader: i32, signal: Signal) -> bool {
+        let running = self.leaders.get(&leader).is_some_and(|owner| owner == job);
+        let members = Tree::scan().members(self.own, job, leader, &self.leaders);
+        if running {
+            tree::signal_group(leader, signal); // safe: the number is not free before the leader is reaped
+        }
+        tree::signal(&members, signal);
+        if signal == Signal::TERM {
+            tree::signal(&members, Signal::CONT); // what is stopped could not act on it
+        }
+        running || !members.is_empty()
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        for leader in self.leaders.keys() {
+            tree::signal_group(*leader, signal);
+        }
+        let all = Tree::scan().below(self.own);
+        tree::signal(&all, signal);
+        if signal == Signal::TERM {
+            tree::signal(&all, Signal::CONT);
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::link::KeeperCommand;
+
+    const GUARD: &str = "LOOPSY_TEST_KEEPER";
+
+    /// The test binary as a keeper.
+    pub(crate) fn command() -> KeeperCommand {
+        KeeperCommand {
+            program: std::env::current_exe().expect("there is a test binary"),
+            args: ["jobs::keeper::tests::serve_as_keeper", "--exact", "--nocapture", "--ignored", "--test-threads=1"].map(Into::into).to_vec(),
+            env: vec![(GUARD.into(), "1".into())],
+        }
+    }
+
+    #[test]
+    #[ignore = "not a test: other tests run it as their keeper"]
+    fn serve_as_keeper() {
+        if std::env::var_os(GUARD).is_some() {
+            super::main();
+        }
+    }
+}

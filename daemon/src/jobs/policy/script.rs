@@ -1,0 +1,317 @@
+//! Finds the commands in a shell script: enough of the shell's grammar to see through quotes, lists, substitutions and redirections. It runs nothing and expands
+//! nothing but positional parameters.
+
+use std::{collections::VecDeque, iter::Peekable, str::Chars};
+
+/// What a script would run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Script {
+    /// Simple commands as words without their quotes, without assignments and keywords before them.
+    pub(super) commands: Vec<Vec<String>>,
+    /// Scripts in substitutions.
+    pub(super) inner: Vec<String>,
+}
+
+/// Stands in a word for output that nobody can know.
+const UNKNOWN: &str = "$()";
+
+/// Stands in a word for all positional parameters.
+const ALL: char = '\u{E000}';
+
+/// Words after which a command begins.
+const BEFORE: [&str; 14] = ["if", "then", "elif", "else", "while", "until", "do", "!", "{", "}", "coproc", "fi", "done", "esac"];
+
+/// Words that begin something that is not a command, up to the next separator.
+const DATA: [&str; 4] = ["for", "case", "select", "[["];
+
+/// Reads a script; `parameters` are `$0`, `$1` and so on.
+pub(super) fn parse(text: &str, parameters: &[String]) -> Script {
+    let mut parser =
+        Parser { chars: text.chars().peekable(), parameters, script: Script::default(), words: Vec::new(), redirects: false, documents: VecDeque::new() };
+    parser.run();
+    parser.script
+}
+
+struct Parser<'a> {
+    chars: Peekable<Chars<'a>>,
+    parameters: &'a [String],
+    script: Script,
+    words: Vec<String>,
+    /// Whether the next word is a file, not a part of the command.
+    redirects: bool,
+    /// Last lines of the documents that begin after the next newline; the newest may still have to be read.
+    documents: VecDeque<Option<String>>,
+}
+
+impl Parser<'_> {
+    fn run(&mut self) {
+        while let Some(c) = self.chars.peek().copied() {
+            match c {
+                '<' | '>' => self.redirection(),
+                '#' => self.skip_line(),
+                c if c.is_whitespace() || is_operator(c) => {
+                    self.chars.next();
+                    if c == '\n' {
+                        self.end_command();
+                        self.skip_documents();
+                    } else if is_operator(c) && !(c == '&' && self.chars.peek() == Some(&'>')) {
+                        self.end_command();
+                    }
+                }
+                _ => self.word(),
+            }
+        }
+        self.end_command();
+    }
+
+    fn redirection(&mut self) {
+        let first = self.chars.next();
+        if self.chars.next_if_eq(&'(').is_some() {
+            let inner = self.balanced('(', ')');
+            self.script.inner.push(inner);
+            return self.end_word(UNKNOWN.to_owned(), false);
+        }
+        let mut length = 1;
+        while self.chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|' | '-')).is_some_and(|c| c != '-' || length == 2) {
+            length += 1;
+        }
+        if first == Some('<') && (length == 2 || length == 3 && self.chars.peek().is_some_and(|c| *c != ' ')) {
+            self.documents.push_back(None);
+        }
+        self.redirects = true;
+    }
+
+    fn word(&mut self) {
+        let (mut word, mut bare) = (String::new(), true);
+        while let Some(c) = self.chars.next_if(|c| !c.is_whitespace() && !is_operator(*c) && !matches!(c, '<' | '>')) {
+            bare &= !matches!(c, '\'' | '"' | '\\' | '`' | '$');
+            match c {
+                '\'' => self.until_quote(&mut word),
+                '"' => self.double_quoted(&mut word),
+                '\\' => word.extend(self.chars.next().filter(|c| *c != '\n')),
+                '$' if self.chars.next_if_eq(&'\'').is_some() => self.ansi_quoted(&mut word),
+                '$' if self.chars.peek() == Some(&'"') => {}
+                '$' => self.expansion(&mut word),
+                '`' => self.backticks(&mut word),
+                c => word.push(c),
+            }
+        }
+        self.end_word(word, bare);
+    }
+
+    fn until_quote(&mut self, word: &mut String) {
+        word.extend(std::iter::from_fn(|| self.chars.next().filter(|c| *c != '\'')));
+    }
+
+    fn double_quoted(&mut self, word: &mut String) {
+        while let Some(c) = self.chars.next() {
+            match c {
+                '"' => return,
+                '\\' => match self.chars.next() {
+                    Some('\n') | None => {}
+                    Some(c @ ('"' | '\\' | '$' | '`')) => word.push(c),
+                    Some(c) => word.extend(['\\', c]),
+                },
+                '$' => self.expansion(word),
+                '`' => self.backticks(word),
+                c => word.push(c),
+            }
+        }
+    }
+
+    fn ansi_quoted(&mut self, word: &mut String) {
+        while let Some(c) = self.chars.next().filter(|c| *c != '\'') {
+            let escaped = if c == '\\' { self.chars.next() } else { None };
+            match escaped {
+                None => word.push(c),
+                Some('x') => self.number(word, 16, 2),
+                Some('u') => self.number(word, 16, 4),
+                Some('U') => self.number(word, 16, 8),
+                Some('n' | 'r' | 't' | 'v' | 'f' | 'a' | 'b') => word.push(' '),
+                Some(c) if c.is_digit(8) => {
+                    let digits: String = std::iter::once(c).chain(self.digits(8, 2).chars()).collect();
+                    word.extend(u32::from_str_radix(&digits, 8).ok().and_then(char::from_u32));
+                }
+                Some(c) => word.push(c),
+            }
+        }
+    }
+
+    fn number(&mut self, word: &mut String, radix: u32, most: usize) {
+        let digits = self.digits(radix, most);
+        word.extend(u32::from_str_radix(&digits, radix).ok().and_then(char::from_u32));
+    }
+
+    fn digits(&mut self, radix: u32, most: usize) -> String {
+        (0..most).map_while(|_| self.chars.next_if(|c| c.is_digit(radix))).collect()
+    }
+
+    fn expansion(&mut self, word: &mut String) {
+        match self.chars.peek().copied() {
+            Some('(') => {
+                self.chars.next();
+                let inner = self.balanced('(', ')');
+                self.substitution(inner, word);
+            }
+            Some('{') => {
+                self.chars.next();
+                let name = self.balanced('{', '}');
+                self.parameter(&name, word);
+            }
+            Some(c @ ('@' | '*' | '0'..='9')) => {
+                self.chars.next();
+                self.parameter(c.encode_utf8(&mut [0; 4]), word);
+            }
+            _ => word.push('$'),
+        }
+    }
+
+    fn parameter(&mut self, name: &str, word: &mut String) {
+        match name.parse::<usize>() {
+            Ok(number) => word.extend(self.parameters.get(number).map(String::as_str)),
+            Err(_) if matches!(name, "@" | "*") => word.push(ALL),
+            Err(_) => {
+                self.script.inner.extend(name.split_once("$(").map(|(_, inner)| inner.trim_end_matches(')').to_owned()));
+                word.push_str(UNKNOWN);
+            }
+        }
+    }
+
+    fn backticks(&mut self, word: &mut String) {
+        let mut inner = String::new();
+        while let Some(c) = self.chars.next().filter(|c| *c != '`') {
+            inner.extend(if c == '\\' { self.chars.next() } else { Some(c) });
+        }
+        self.substitution(inner, word);
+    }
+
+    fn substitution(&mut self, inner: String, word: &mut String) {
+        if !inner.trim().is_empty() {
+            word.push_str(UNKNOWN);
+            self.script.inner.push(inner);
+        }
+    }
+
+    /// What comes before the bracket that closes the one just read.
+    fn balanced(&mut self, open: char, close: char) -> String {
+        let (mut text, mut depth, mut quote) = (String::new(), 1_usize, None);
+        while let Some(c) = self.chars.next() {
+            match c {
+                '\\' if quote != Some('\'') => {
+                    text.push(c);
+                    text.extend(self.chars.next());
+                    continue;
+                }
+                '\'' | '"' if quote.is_none() => quote = Some(c),
+                c if quote == Some(c) => quote = None,
+                c if quote.is_none() && c == open => depth += 1,
+                c if quote.is_none() && c == close => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 {
+                break;
+            }
+            text.push(c);
+        }
+        text
+    }
+
+    fn end_word(&mut self, word: String, bare: bool) {
+        if std::mem::take(&mut self.redirects) {
+            if let Some(last @ None) = self.documents.back_mut() {
+                *last = Some(word);
+            }
+        } else if word.starts_with(ALL) && word.chars().count() == 1 {
+            self.words.extend(self.parameters.iter().skip(1).cloned());
+        } else if bare && word.starts_with('{') && word.ends_with('}') && word.contains(',') {
+            self.words.extend(word[1..word.len() - 1].split(',').map(str::to_owned));
+        } else if !(bare && self.chars.peek().is_some_and(|c| matches!(c, '<' | '>')) && word.chars().all(|c| c.is_ascii_digit())) {
+            let all = self.parameters.get(1..).unwrap_or_default().join(" ");
+            self.words.push(word.replace(ALL, &all));
+        }
+    }
+
+    fn end_command(&mut self) {
+        self.redirects = false;
+        let words = std::mem::take(&mut self.words);
+        let mut rest = words.as_slice();
+        while let Some((first, after)) = rest.split_first() {
+            rest = match first.as_str() {
+                "function" => after.get(1..).unwrap_or_default(),
+                word if DATA.contains(&word) => return,
+                word if BEFORE.contains(&word) || is_assignment(word) => after,
+                _ => break,
+            };
+        }
+        if !rest.is_empty() {
+            self.script.commands.push(rest.to_vec());
+        }
+    }
+
+    fn skip_line(&mut self) {
+        while self.chars.next_if(|c| *c != '\n').is_some() {}
+    }
+
+    fn skip_documents(&mut self) {
+        while let Some(last) = self.documents.pop_front() {
+            while self.chars.peek().is_some() {
+                let line: String = std::iter::from_fn(|| self.chars.next().filter(|c| *c != '\n')).collect();
+                if last.as_deref().is_none_or(|last| line.trim_start_matches('\t') == last) {
+                    break;
+                }
+            }
+        }
+    }
+}
+
+const fn is_operator(c: char) -> bool {
+    matches!(c, ';' | '|' | '&' | '(' | ')')
+}
+
+/// Whether a word sets a variable: `NAME=value`.
+pub(super) fn is_assignment(word: &str) -> bool {
+    let name = word.split_once('=').map(|(name, _)| name.strip_suffix('+').unwrap_or(name));
+    name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn firsts(text: &str) -> Vec<String> {
+        parse(text, &["sh".into(), "one".into(), "two".into()]).commands.into_iter().filter_map(|words| words.into_iter().next()).collect()
+    }
+
+    #[test]
+    fn commands_are_found_and_data_is_not() {
+        for (text, expected) in [
+            ("a; b && c || d | e & f\ng", vec!["a", "b", "c", "d", "e", "f", "g"]),
+            ("X=1 Y=2 a b", vec!["a"]),
+            ("if a; then b; else c; fi", vec!["a", "b", "c"]),
+            ("for x in a b; do c $x; done", vec!["c"]),
+            ("(a; { b; })", vec!["a", "b"]),
+            ("'r'm \"r\"m", vec!["rm"]),
+            ("r\\m", vec!["rm"]),
+            ("$'\\x72\\155'", vec!["rm"]),
+            ("a >b 2>&1 <c d", vec!["a"]),
+            (">out a", vec!["a"]),
+            ("a 2>/dev/null; b &>c; d", vec!["a", "b", "d"]),
+            ("cat <<EOF\nrm x\nEOF\nb", vec!["cat", "b"]),
+            ("cat <<-'EOF'\n\trm x\n\tEOF\nb", vec!["cat", "b"]),
+            ("a # rm\nb", vec!["a", "b"]),
+            ("echo 'a; b' \"c; d\"", vec!["echo"]),
+            ("\"$@\"", vec!["one"]),
+            ("$2", vec!["two"]),
+            ("{rm,-rf,x}", vec!["rm"]),
+            ("f() { rm x; }", vec!["f", "rm"]),
+            ("cat <<< x; b", vec!["cat", "b"]),
+        ] {
+            assert_eq!(firsts(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn substitutions_are_scripts_of_their_own() {
+        assert_eq!(parse("echo $(rm $(x)) `y` \"$(z)\" <(w)", &[]).inner, ["rm $(x)", "y", "z", "w"]);
+    }
+}

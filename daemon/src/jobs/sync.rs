@@ -1,0 +1,16 @@
+//! A mutex whose guard is always given: what is behind it stays whole even if a holder panicked, because nothing here is left half changed.
+
+use std::sync::{MutexGuard, PoisonError};
+
+#[derive(Debug, Default)]
+pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(value: T) -> Self {
+        Self(std::sync::Mutex::new(value))
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

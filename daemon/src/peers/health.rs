@@ -1,0 +1,180 @@
+//! Asks every peer for its health, for ever: every 15 seconds while it answers, with a growing pause while it does not.
+
+use std::time::{Duration, Instant};
+
+use futures_util::{StreamExt, stream};
+use loopsy_shared::{
+    api::{
+        health::{GetHealth, GetIdentity, Health, Identity},
+        peers::{PeerInfo, PeerStatus},
+    },
+    client::{Client, ClientError, authority},
+    id::NodeId,
+    text, time,
+};
+use rand::RngExt;
+use tokio_util::sync::CancellationToken;
+
+use super::{PATIENCE, Peer, PeerError, Peers, described, unreachable};
+
+/// Between two checks of a peer that answers.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// After the first failure; doubles up to [`INTERVAL`], so that a peer is back within seconds of returning.
+const FIRST_RETRY: Duration = Duration::from_secs(2);
+/// Failures in a row after which a peer counts as offline.
+const FAILURES_TO_OFFLINE: u32 = 3;
+/// Peers asked at the same time.
+const AT_ONCE: usize = 32;
+
+impl Peers {
+    /// Checks peers when they are due, until told to stop.
+    pub async fn watch_health(&self, stop: CancellationToken) {
+        loop {
+            let now = Instant::now();
+            let due: Vec<PeerInfo> = self.table().iter().filter(|peer| peer.due <= now).map(|peer| peer.info.clone()).collect();
+            let checks = stream::iter(due).for_each_concurrent(AT_ONCE, |info| async move {
+                if let Err(error) = self.check(&info).await {
+                    tracing::debug!(peer = %info.hostname, %error, "health check");
+                }
+            });
+            tokio::select! {
+                () = checks => {}
+                () = stop.cancelled() => return,
+            }
+            let next = self.table().iter().map(|peer| peer.due).min().unwrap_or_else(|| Instant::now() + INTERVAL);
+            tokio::select! {
+                () = tokio::time::sleep_until(next.into()) => {}
+                () = self.0.wake.notified() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Asks one peer who it is, now. The answer decides about its state and its name.
+    ///
+    /// # Errors
+    /// It does not answer, or is somebody else.
+    pub(super) async fn check(&self, info: &PeerInfo) -> Result<PeerInfo, PeerError> {
+        let outcome = match self.ask_health(&info.address, info.port).await {
+            Err(cause) => Err(unreachable(info, cause)),
+            Ok(health) if health.node_id == info.node_id || info.node_id.as_str().starts_with("manual-") => Ok(health),
+            Ok(health) => Err(PeerError::Changed {
+                name: info.hostname.clone(),
+                address: authority(&info.address, info.port),
+                found: text::inert(health.node_id.as_str()).into_owned(),
+            }),
+        };
+        match outcome {
+            Ok(health) => self.answered(info, health).await,
+            Err(error) => {
+                self.failed(info, &error).await?;
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) async fn ask_health(&self, address: &str, port: u16) -> Result<Health, String> {
+        let client = Client::new(self.0.transport.clone(), authority(address, port), None).map_err(|e| e.to_string())?;
+        match tokio::time::timeout(PATIENCE, client.call(GetHealth {})).await {
+            Ok(Ok(health)) => Ok(health),
+            Ok(Err(ClientError::Unreachable { cause, .. })) => Err(cause),
+            Ok(Err(other)) => Err(format!("something else than a Loopsy node is there ({})", text::inert(&other.to_string()))),
+            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+        }
+    }
+
+    async fn answered(&self, asked: &PeerInfo, health: Health) -> Result<PeerInfo, PeerError> {
+        if health.node_id == self.0.own {
+            tracing::info!(address = %asked.address, port = asked.port, "a peer turned out to be this node itself and is removed");
+            self.drop_record(&asked.node_id).await?;
+            return Err(PeerError::Invalid(format!("{} is this node itself.", authority(&asked.address, asked.port))));
+        }
+        // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
+        let told = match self.0.credentials.get(&health.node_id) {
+            Some(key) if asked.platform == "unknown" || asked.version != health.version || asked.last_error.is_some() || asked.node_id != health.node_id => {
+                Some(self.ask_identity(asked, &key).await)
+            }
+            _ => None,
+        };
+        let (before, after) = {
+            let mut table = self.table();
+            if asked.node_id != health.node_id && table.iter().any(|peer| peer.info.node_id == health.node_id) {
+                // The same machine, found twice: the record with its real id stays.
+                table.retain(|peer| peer.info.node_id != asked.node_id);
+            }
+            let known = table.iter_mut().find(|peer| peer.info.node_id == health.node_id || peer.info.node_id == asked.node_id);
+            let Some(peer) = known else { return Err(PeerError::NotFound { name: asked.hostname.clone(), near: None }) };
+            let before = peer.info.clone();
+            let mut info = PeerInfo {
+                node_id: health.node_id.clone(),
+                version: text::inert(&health.version).chars().take(64).collect(),
+                status: PeerStatus::Online,
+                last_seen: time::now(),
+                failure_count: 0,
+                trusted: self.0.credentials.has(&health.node_id),
+                last_error: None,
+                offline_since: None,
+                ..before.clone()
+            };
+            match told {
+                Some(Ok(identity)) if identity.node_id == health.node_id => info = described(info, &identity),
+                Some(Ok(_)) => info.last_error = Some("It tells different ids in its health and its identity.".to_owned()),
+                Some(Err(error)) => info.last_error = Some(error),
+                None => {}
+            }
+            *peer = Peer { info: info.clone(), proven: true, due: Instant::now() + jitter(INTERVAL), client: peer.client.take() };
+            (before, info)
+        };
+        if before.node_id != after.node_id {
+            self.forget(&asked.node_id).await?;
+        }
+        self.save_if_changed(&before, &after).await?;
+        Ok(after)
+    }
+
+    async fn ask_identity(&self, peer: &PeerInfo, key: &loopsy_shared::secret::Secret) -> Result<Identity, String> {
+        let client = Client::new(self.0.transport.clone(), authority(&peer.address, peer.port), Some(key)).map_err(|e| e.to_string())?;
+        match tokio::time::timeout(PATIENCE, client.call(GetIdentity {})).await {
+            Ok(Ok(identity)) => Ok(identity),
+            Ok(Err(error)) => Err(text::inert(&error.to_string()).into_owned()),
+            Err(_) => Err("It did not tell its name in time.".to_owned()),
+        }
+    }
+
+    async fn failed(&self, asked: &PeerInfo, error: &PeerError) -> Result<(), PeerError> {
+        let changed = {
+            let mut table = self.table();
+            let Some(peer) = table.iter_mut().find(|peer| peer.info.node_id == asked.node_id) else { return Ok(()) };
+            let before = peer.info.clone();
+            let failures = before.failure_count.saturating_add(1);
+            let offline = failures >= FAILURES_TO_OFFLINE;
+            peer.proven = false;
+            peer.due = Instant::now() + jitter((FIRST_RETRY * 2u32.saturating_pow(failures.min(8) - 1)).min(INTERVAL));
+            peer.info = PeerInfo {
+                failure_count: failures,
+                status: if offline { PeerStatus::Offline } else { before.status },
+                last_error: Some(error.to_string()),
+                offline_since: before.offline_since.or_else(|| offline.then(time::now)),
+                ..before.clone()
+            };
+            (before, peer.info.clone())
+        };
+        self.save_if_changed(&changed.0, &changed.1).await
+    }
+
+    /// What only counts upwards is not worth a write and an event every 15 seconds.
+    async fn save_if_changed(&self, before: &PeerInfo, after: &PeerInfo) -> Result<(), PeerError> {
+        let quiet = |info: &PeerInfo| PeerInfo { last_seen: 0, failure_count: 0, ..info.clone() };
+        if quiet(before) == quiet(after) { Ok(()) } else { self.save(after).await }
+    }
+
+    async fn drop_record(&self, node_id: &NodeId) -> Result<(), PeerError> {
+        self.table().retain(|peer| peer.info.node_id != *node_id);
+        self.forget(node_id).await
+    }
+}
+
+/// Up to a tenth more or less, so that a fleet does not ask in step.
+fn jitter(pause: Duration) -> Duration {
+    pause.mul_f64(rand::rng().random_range(0.9..1.1))
+}

@@ -1,0 +1,327 @@
+//! One daemon from start to stop.
+
+use std::{fs::File, io, net::SocketAddr, path::Path, process, sync::Arc, time::Duration};
+
+use loopsy_shared::{
+    client::{Runtime, Transport, loopback_for},
+    config::Config,
+    paths::DataDir,
+    time,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    app::{App, Services},
+    audit::Audit,
+    context::Context,
+    events::Events,
+    files::Files,
+    fsutil, http, identity,
+    jobs::{Jobs, KeeperCommand},
+    limits::Limits,
+    listen, logging,
+    peers::{Credentials, Peers},
+    settings::{Settings, SettingsError},
+    setup,
+    store::Store,
+    supervisor::Supervisor,
+    transfers::Transfers,
+    trust::{Principal, Trust},
+};
+
+/// How long running requests may take to finish when the node stops.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Between two looks for expired context entries.
+const REAP: Duration = Duration::from_secs(10);
+/// A config or store that cannot be used (`EX_CONFIG`).
+const UNUSABLE: u8 = 78;
+
+/// How a daemon is started.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Also log to standard error, for a daemon in the foreground.
+    pub foreground: bool,
+    /// `--port`, before the config's.
+    pub port: Option<u16>,
+    /// `--host`, before the config's.
+    pub host: Option<String>,
+}
+
+/// Why a daemon could not start, or ended. The text is a sentence.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct RunError {
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+    /// The process's exit code: 78 for a config or store that cannot be used, else 1.
+    pub exit_code: u8,
+}
+
+impl RunError {
+    fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, exit_code: 1 }
+    }
+
+    fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    fn unusable(self) -> Self {
+        Self { exit_code: UNUSABLE, ..self }
+    }
+}
+
+impl From<SettingsError> for RunError {
+    fn from(error: SettingsError) -> Self {
+        let (hint, missing) = match &error {
+            SettingsError::Invalid { error, .. } => (error.hint.clone(), false),
+            SettingsError::Io { error, .. } => (None, error.kind() == io::ErrorKind::NotFound),
+        };
+        if missing {
+            return Self::new("There is no Loopsy node in this data directory.").hint("Make one: loopsy init").unusable();
+        }
+        Self { message: error.to_string(), hint, exit_code: UNUSABLE }
+    }
+}
+
+fn at<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> RunError {
+    let path = path.display().to_string();
+    move |error| RunError::new(format!("{path}: {error}."))
+}
+
+/// Runs a daemon until it is asked to stop (SIGTERM, SIGINT). Builds its own runtime; blocks.
+///
+/// # Errors
+/// When it cannot start.
+pub fn run(dir: &DataDir, options: &Options) -> Result<(), RunError> {
+    let settings = Settings::load(dir)?;
+    for path in [dir.path().to_owned(), dir.logs()] {
+        fsutil::private_dir(&path).map_err(at(&path))?;
+    }
+    let lock = lock(dir)?;
+    setup::repair(dir).map_err(at(dir.path()))?;
+    logging::start(dir, &settings, options.foreground).map_err(at(&dir.log()))?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("loopsy").build().map_err(|e| RunError::new(format!("No runtime: {e}.")))?;
+    let outcome = runtime.block_on(serve(dir, settings, options));
+    // Blocking calls that hang (a dead network disk) must not keep the process.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    drop(lock);
+    outcome
+}
+
+/// Holds the data directory for this process.
+fn lock(dir: &DataDir) -> Result<File, RunError> {
+    let path = dir.lock();
+    let file = fsutil::append_private(&path).map_err(at(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            let holder = std::fs::read_to_string(dir.pid()).map(|pid| format!(" (process {})", pid.trim())).unwrap_or_default();
+            Err(RunError::new(format!("A daemon{holder} runs on {} already.", dir.path().display())).hint("Ask it how it is: loopsy status"))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(at(&path)(error)),
+    }
+}
+
+async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(), RunError> {
+    let config = settings.now();
+    let host = options.host.clone().unwrap_or_else(|| config.server.host.clone());
+    let port = options.port.unwrap_or(config.server.port);
+    let listener = bind(&host, port).await?;
+    let port = listener.local_addr().map_err(|e| RunError::new(e.to_string()))?.port();
+
+    let app = open(dir, settings, port).await?;
+    start_services(dir, &app);
+    if let Err(error) = app.peers.add_manual(&config.discovery.manual_peers).await {
+        tracing::warn!(%error, "a peer of the config was left out");
+    }
+    let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone())));
+    announce(dir, &app, &host).map_err(at(&dir.runtime()))?;
+    tracing::info!(node = %app.node_id, %host, port, version = loopsy_shared::VERSION, "ready");
+
+    let mut again = wait_for_stop(&app).await?;
+    tracing::info!("stopping");
+    app.stopping.cancel();
+    let drained = async {
+        let finish = async { tokio::join!(serving, app.jobs.shutdown()).0 };
+        if tokio::time::timeout(DRAIN, finish).await.is_err() {
+            tracing::warn!("some requests did not finish in time and were cut");
+        }
+        app.tasks.close();
+        if tokio::time::timeout(DRAIN, app.tasks.wait()).await.is_err() {
+            tracing::warn!("some services did not stop in time");
+        }
+    };
+    tokio::select! {
+        () = drained => {}
+        _ = again.recv() => tracing::warn!("told twice to stop; cutting short"),
+    }
+    app.store.shutdown().await;
+    app.audit.close().await;
+    for path in [dir.pid(), dir.runtime()] {
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "cannot remove");
+        }
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn bind(host: &str, port: u16) -> Result<TcpListener, RunError> {
+    let address = loopsy_shared::client::authority(host, port);
+    let resolved: SocketAddr =
+        tokio::net::lookup_host(&address).await.ok().and_then(|mut found| found.next()).ok_or_else(|| {
+            RunError::new(format!("`{host}` is not an address of this machine.")).hint("Set server.host in config.yaml to 0.0.0.0 or 127.0.0.1.")
+        })?;
+    TcpListener::bind(resolved).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => RunError::new(format!("Port {port} on {host} is in use by another program."))
+            .hint("If that is another Loopsy node, `loopsy status` says so; otherwise set another server.port in config.yaml."),
+        io::ErrorKind::PermissionDenied => {
+            RunError::new(format!("Port {port} on {host} may not be used: {error}.")).hint("Ports below 1024 need special rights; set another server.port.")
+        }
+        _ => RunError::new(format!("Cannot listen on {address}: {error}.")).hint("Set server.host and server.port in config.yaml."),
+    })
+}
+
+async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunError> {
+    let node_id = identity::node_id(dir).map_err(at(&dir.node_json()))?;
+    let credentials = Credentials::open(dir).map_err(at(&dir.credentials()))?;
+    let transport = Transport::new().map_err(|e| RunError::new(e.to_string()))?;
+    let audit = Audit::open(&dir.logs(), settings.subscribe()).map_err(at(&dir.audit()))?;
+    let (store, loaded) = Store::open(dir).map_err(|error| {
+        let refused = RunError::new(error.to_string());
+        if error.is_unusable() { refused.unusable() } else { refused }
+    })?;
+    let events = Events::default();
+    let stopping = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let keeper = KeeperCommand::this_binary().map_err(|e| RunError::new(format!("This program cannot find itself: {e}.")))?;
+    let jobs =
+        Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
+    let home = loopsy_shared::paths::home().map_err(|e| RunError::new(e.to_string()))?;
+    let files = Files::new(settings.subscribe(), dir.path().to_owned(), home);
+    let peers = Peers::new(node_id.clone(), loaded.peers, credentials, transport, store.clone(), events.clone());
+    let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
+    Ok(App::new(Services {
+        node_id,
+        port,
+        started_at: time::now(),
+        started: std::time::Instant::now(),
+        trust: Trust::new(settings.subscribe()),
+        limits: Limits::default(),
+        audit,
+        context: Context::new(store.clone(), loaded.entries, settings.subscribe(), events.clone()),
+        events,
+        store,
+        jobs,
+        files,
+        peers,
+        transfers,
+        supervisor: Supervisor::new(stopping.clone(), tasks.clone()),
+        stopping,
+        tasks,
+        settings,
+        nobody: Arc::new(Principal { name: "nobody".to_owned(), admin: false, scopes: Vec::new(), key_id: String::new(), revoked: CancellationToken::new() }),
+    }))
+}
+
+fn start_services(dir: &DataDir, app: &App) {
+    let supervisor = app.supervisor.clone();
+    let peers = app.peers.clone();
+    supervisor.keep("peers", move |stop| {
+        let peers = peers.clone();
+        async move { peers.watch_health(stop).await }
+    });
+    let context = app.context.clone();
+    supervisor.keep("context", move |stop| {
+        let context = context.clone();
+        async move {
+            while tokio::time::timeout(REAP, stop.cancelled()).await.is_err() {
+                context.reap().await;
+            }
+        }
+    });
+    let app = app.clone();
+    let path = dir.config();
+    supervisor.keep("config", move |stop| {
+        let (app, path) = (app.clone(), path.clone());
+        async move { watch_config(&app, &path, stop).await }
+    });
+}
+
+/// Takes over a changed config file, and lets revoked keys go at once.
+async fn watch_config(app: &App, path: &Path, stop: CancellationToken) {
+    let mut config = app.settings.subscribe();
+    let changes = crate::config_watch::watch(path);
+    let (mut changes, _watcher) = match changes {
+        Ok(watching) => watching,
+        Err(error) => {
+            tracing::warn!(%error, "changes of config.yaml are not noticed by themselves; use `loopsy reload`");
+            stop.cancelled().await;
+            return;
+        }
+    };
+    app.files.collect_garbage().await;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            Some(()) = changes.recv() => match app.blocking(|app| app.settings.reload()).await {
+                Ok(Ok(waiting)) => tracing::info!(?waiting, "config read"),
+                Ok(Err(error)) => tracing::warn!(%error, "config not taken over"),
+                Err(error) => tracing::error!(%error, "config"),
+            },
+            Ok(()) = config.changed() => {
+                app.trust.refresh();
+                let now: Arc<Config> = Arc::clone(&config.borrow_and_update());
+                logging::set_level(now.logging.level);
+                if let Err(error) = app.peers.add_manual(&now.discovery.manual_peers).await {
+                    tracing::warn!(%error, "a peer of the config was left out");
+                }
+            }
+        }
+    }
+}
+
+/// Tells others on this machine where the daemon is.
+fn announce(dir: &DataDir, app: &App, host: &str) -> io::Result<()> {
+    let pid = process::id();
+    let runtime =
+        Runtime { pid: i32::try_from(pid).unwrap_or(-1), host: loopback_for(host), port: app.port, node_id: app.node_id.clone(), started_at: app.started_at };
+    fsutil::write_atomic(&dir.pid(), pid.to_string().as_bytes())?;
+    fsutil::write_atomic(&dir.runtime(), &serde_json::to_vec(&runtime)?)
+}
+
+/// Waits for SIGTERM or SIGINT; SIGHUP reads the config. Returns what tells of a second request to stop.
+async fn wait_for_stop(app: &App) -> Result<tokio::sync::mpsc::Receiver<()>, RunError> {
+    let failed = |e: io::Error| RunError::new(format!("Signals cannot be received: {e}."));
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => match app.blocking(|app| app.settings.reload()).await {
+                Ok(Ok(waiting)) => tracing::info!(?waiting, "config read"),
+                Ok(Err(error)) => tracing::warn!(%error, "config not taken over"),
+                Err(error) => tracing::error!(%error, "config"),
+            },
+        }
+    }
+    let (tell, again) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Nobody listens any more once the node has stopped, which is fine.
+        let _stopped = tell.send(()).await;
+    });
+    Ok(again)
+}

@@ -1,0 +1,257 @@
+//! The config of a running node: read strictly, published live, written by nobody else.
+
+use std::{
+    fs, io,
+    path::PathBuf,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use loopsy_shared::{
+    api::health::Problem,
+    config::{Config, ConfigError},
+    paths::DataDir,
+    time,
+};
+use tokio::sync::watch;
+use yaml_edit::Document;
+
+use crate::fsutil;
+
+/// The live config. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Settings(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    path: PathBuf,
+    current: watch::Sender<Arc<Config>>,
+    /// The config that the daemon started with, and so what cannot change live still has.
+    started: Arc<Config>,
+    problem: Mutex<Option<Problem>>,
+    /// Held while the file is read or written.
+    file: Mutex<()>,
+}
+
+/// Why the config cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The text is not valid.
+    #[error("The config file {path} is not valid: {error}.")]
+    Invalid {
+        /// The file.
+        path: String,
+        /// What is wrong, with line and column.
+        error: ConfigError,
+    },
+    /// The file cannot be read or written.
+    #[error("The config file {path} cannot be used: {error}.")]
+    Io {
+        /// The file.
+        path: String,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+/// One change to the file.
+#[derive(Debug)]
+pub enum Edit<'a> {
+    /// Sets a text in a section: `["auth"], "apiKey"`.
+    Set(&'a [&'a str], &'a str, &'a str),
+    /// Removes a key from a section.
+    Remove(&'a [&'a str], &'a str),
+}
+
+impl Settings {
+    /// Reads the config for the first time.
+    ///
+    /// # Errors
+    /// A file that is missing, cannot be read or is not valid. A node never runs with invented settings.
+    pub fn load(dir: &DataDir) -> Result<Self, SettingsError> {
+        let path = dir.config();
+        let config = Arc::new(read(&path)?);
+        let started = Arc::clone(&config);
+        Ok(Self(Arc::new(Shared { path, current: watch::Sender::new(config), started, problem: Mutex::default(), file: Mutex::default() })))
+    }
+
+    /// The config as it is now.
+    pub fn now(&self) -> Arc<Config> {
+        Arc::clone(&self.0.current.borrow())
+    }
+
+    /// The config now and from now on.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<Config>> {
+        self.0.current.subscribe()
+    }
+
+    /// Reads the file again. One that is not valid changes nothing and shows in [`Settings::problem`].
+    ///
+    /// Returns the names of settings that wait for a restart.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn reload(&self) -> Result<Vec<String>, SettingsError> {
+        let _file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = read(&self.0.path);
+        *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().map(|error| Problem {
+            part: "config".to_owned(),
+            message: format!("{error} The settings from before stay in force."),
+            since: time::now(),
+        });
+        let config = outcome?;
+        let waiting = config.needs_restart(&self.0.started);
+        self.publish(config);
+        Ok(waiting)
+    }
+
+    /// What is wrong with the file, while the settings from before are in force.
+    pub fn problem(&self) -> Option<Problem> {
+        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the file, keeping a person's comments where that is possible, and publishes the new config.
+    ///
+    /// # Errors
+    /// When the file on disk is not valid, or cannot be written. Then nothing changed.
+    pub fn edit(&self, edits: &[Edit<'_>]) -> Result<(), SettingsError> {
+        let _file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let config = rewrite(&self.0.path, edits)?;
+        self.publish(config);
+        Ok(())
+    }
+
+    fn publish(&self, config: Config) {
+        self.0.current.send_if_modified(|current| {
+            let differs = **current != config;
+            if differs {
+                *current = Arc::new(config);
+            }
+            differs
+        });
+    }
+}
+
+/// Applies edits to a config file of a node that does not run.
+///
+/// # Errors
+/// As [`Settings::edit`].
+pub fn edit_offline(dir: &DataDir, edits: &[Edit<'_>]) -> Result<(), SettingsError> {
+    rewrite(&dir.config(), edits).map(|_| ())
+}
+
+fn read(path: &PathBuf) -> Result<Config, SettingsError> {
+    let text = fs::read_to_string(path).map_err(|error| SettingsError::Io { path: path.display().to_string(), error })?;
+    Config::parse(&text).map_err(|error| SettingsError::Invalid { path: path.display().to_string(), error })
+}
+
+fn rewrite(path: &PathBuf, edits: &[Edit<'_>]) -> Result<Config, SettingsError> {
+    let io_error = |error: io::Error| SettingsError::Io { path: path.display().to_string(), error };
+    let invalid = |error: ConfigError| SettingsError::Invalid { path: path.display().to_string(), error };
+    let text = fs::read_to_string(path).map_err(io_error)?;
+    Config::parse(&text).map_err(invalid)?;
+    // The meaning is taken from the plain values; the edited text must mean the same, or the plain values are written.
+    let mut value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap_or_default();
+    edits.iter().for_each(|edit| apply(&mut value, edit));
+    let plain = serde_yaml::to_string(&value).map_err(|e| io_error(io::Error::other(e)))?;
+    let wanted = Config::parse(&plain).map_err(invalid)?;
+    let edited = edit_text(&text, edits).filter(|text| Config::parse(text).is_ok_and(|config| config == wanted));
+    fsutil::write_atomic(path, edited.unwrap_or(plain).as_bytes()).map_err(io_error)?;
+    Ok(wanted)
+}
+
+fn apply(value: &mut serde_yaml::Value, edit: &Edit<'_>) {
+    let (section, key) = match edit {
+        Edit::Set(section, key, _) | Edit::Remove(section, key) => (section, *key),
+    };
+    let mut at = value;
+    for name in *section {
+        at = child(at, name);
+    }
+    match edit {
+        Edit::Set(.., text) => *child(at, key) = serde_yaml::Value::String((*text).to_owned()),
+        Edit::Remove(..) => {
+            if let serde_yaml::Value::Mapping(map) = at {
+                map.remove(serde_yaml::Value::String(key.to_owned()));
+            }
+        }
+    }
+}
+
+fn child<'a>(at: &'a mut serde_yaml::Value, name: &str) -> &'a mut serde_yaml::Value {
+    if !at.is_mapping() {
+        *at = serde_yaml::Value::Mapping(serde_yaml::Mapping::new());
+    }
+    match at {
+        serde_yaml::Value::Mapping(map) => map.entry(serde_yaml::Value::String(name.to_owned())).or_insert(serde_yaml::Value::Null),
+        other => other,
+    }
+}
+
+/// The same changes on the text itself. `None` when it has a shape that cannot be edited in place.
+fn edit_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
+    let document = Document::from_str(text).ok()?;
+    for edit in edits {
+        let (section, key) = match edit {
+            Edit::Set(section, key, _) | Edit::Remove(section, key) => (*section, *key),
+        };
+        let mut map = document.as_mapping()?;
+        for name in section {
+            map = map.get_mapping(*name)?;
+        }
+        match edit {
+            Edit::Set(.., text) => map.set(key, *text),
+            Edit::Remove(..) => {
+                map.remove(key);
+            }
+        }
+    }
+    Some(document.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "auth:\n  apiKey: \"0123456789abcdef\" # mine\n";
+
+    fn settings(text: &str) -> (tempfile::TempDir, Settings) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = DataDir::new(dir.path()).expect("absolute");
+        fs::write(data.config(), text).expect("writes");
+        (dir, Settings::load(&data).expect("valid"))
+    }
+
+    #[test]
+    fn an_edit_keeps_comments_and_takes_effect() {
+        let (dir, settings) = settings(&format!("# my node\n{KEY}  allowedKeys:\n    leo: \"fedcba9876543210\" # the laptop\n"));
+        settings.edit(&[Edit::Set(&["auth", "allowedKeys"], "kai", "0000111122223333")]).expect("edits");
+        let text = fs::read_to_string(dir.path().join("config.yaml")).expect("reads");
+        assert!(text.contains("# my node") && text.contains("# mine") && text.contains("# the laptop"), "{text}");
+        assert_eq!(settings.now().auth.allowed_keys.len(), 2);
+        settings.edit(&[Edit::Remove(&["auth", "allowedKeys"], "leo"), Edit::Set(&["auth"], "apiKey", "ffffffffffffffff")]).expect("edits");
+        assert_eq!(settings.now().auth.allowed_keys.keys().collect::<Vec<_>>(), ["kai"]);
+        assert_eq!(settings.now().auth.api_key.as_ref().expect("set").reveal(), "ffffffffffffffff");
+    }
+
+    #[test]
+    fn a_missing_or_empty_section_is_made() {
+        for text in [KEY.to_owned(), format!("{KEY}  allowedKeys: {{}}\n"), format!("{KEY}  allowedKeys:\n")] {
+            let (_dir, settings) = settings(&text);
+            settings.edit(&[Edit::Set(&["auth", "allowedKeys"], "kai", "0000111122223333")]).expect(&text);
+            assert_eq!(settings.now().auth.allowed_keys.len(), 1, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bad_file_keeps_the_settings_from_before_and_says_why() {
+        let (dir, settings) = settings(KEY);
+        fs::write(dir.path().join("config.yaml"), "server:\n  prot: 1\n").expect("writes");
+        assert!(settings.reload().is_err());
+        assert!(settings.problem().expect("said").message.contains("line 2"), "{:?}", settings.problem());
+        assert!(settings.now().auth.api_key.is_some());
+        fs::write(dir.path().join("config.yaml"), format!("{KEY}server: {{port: 1}}\n")).expect("writes");
+        assert_eq!(settings.reload().expect("valid"), ["server.port"]);
+        assert_eq!(settings.problem(), None);
+    }
+}
