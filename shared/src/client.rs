@@ -263,8 +263,13 @@ impl Client {
     /// # Errors
     /// When the node cannot be reached. Its refusals are responses.
     pub async fn forward(&self, method: http::Method, target: &str, headers: HeaderMap, body: Body) -> Result<http::Response<Body>, ClientError> {
-        let request =
-            self.target.transport.pool()?.request(method, format!("http://{}{target}", self.target.address)).headers(headers).headers(self.target.headers.clone());
+        let request = self
+            .target
+            .transport
+            .pool()?
+            .request(method, format!("http://{}{target}", self.target.address))
+            .headers(headers)
+            .headers(self.target.headers.clone());
         request.body(body).send().await.map(Into::into).map_err(|e| self.unreachable(&e))
     }
 
