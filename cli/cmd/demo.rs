@@ -63,7 +63,10 @@ pub(super) async fn run(ctx: &Ctx, args: &Demo) -> Result<u8, Error> {
         Ok(steps) => steps,
         Err(error) => {
             match (&error, &kept) {
-                (Error::Silent(_), _) => {}
+                (Error::Silent(_), None) => ctx.out.remark("Interrupted; both nodes are stopped and nothing is left behind."),
+                (Error::Silent(_), Some(path)) => {
+                    ctx.out.remark(format_args!("Interrupted; both nodes are stopped. Their files are below {}.", path.display()))
+                }
                 (_, Some(path)) => ctx.out.remark(paint(FAINT, format!("The nodes' logs are below {}.", path.display()))),
                 (_, None) => ctx.out.remark(paint(FAINT, "`loopsy demo --keep` leaves the nodes' logs behind.")),
             }

@@ -42,6 +42,7 @@ struct Inner {
     home: PathBuf,
     policy: Mutex<Option<Arc<Policy>>>,
     parts: Arc<Parts>,
+    recent: pull::Recent,
 }
 
 impl Inner {
@@ -66,7 +67,7 @@ impl Files {
     /// The files of the person with this home directory. `data_dir` is the node's own and is never touched for others.
     pub fn new(config: watch::Receiver<Arc<Config>>, data_dir: PathBuf, home: PathBuf) -> Self {
         let parts = Arc::new(Parts::new(&data_dir));
-        Self(Arc::new(Inner { config, data_dir, home, policy: Mutex::new(None), parts }))
+        Self(Arc::new(Inner { config, data_dir, home, policy: Mutex::new(None), parts, recent: pull::Recent::default() }))
     }
 
     /// Lists a directory, by name. Links stay links, with size and time of what they lead to when that may be seen.
@@ -74,7 +75,7 @@ impl Files {
     /// # Errors
     /// When the path may not be used or is not a directory.
     pub async fn list(&self, path: &str) -> Result<Listing, FileError> {
-        self.run(path.to_owned(), |inner, path| list::list(inner, path)).await
+        self.run(path.to_owned(), list::list).await
     }
 
     /// Looks at one path, and hashes the start of the file when asked to.

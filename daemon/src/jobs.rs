@@ -1,5 +1,6 @@
 //! Commands run for somebody: jobs. All their processes live below one [keeper], so that none outlives its job's end or the daemon.
 
+mod conduct;
 mod environment;
 mod job;
 pub mod keeper;

@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io,
+    io::{self, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{FileExt, PermissionsExt},
+        unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::{
@@ -87,7 +87,8 @@ impl Parts {
         let names: Vec<&str> = directories.keys().filter_map(|path| path.to_str()).collect();
         let written = serde_json::to_vec(&names).map_err(io::Error::other).and_then(|text| {
             let fresh = self.list.with_extension("json.new");
-            std::fs::write(&fresh, text)?;
+            let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+            file.write_all(&text)?;
             std::fs::rename(&fresh, &self.list)
         });
         if let Err(error) = written {
@@ -205,7 +206,7 @@ impl Part {
         if *written != at {
             return Err(io::Error::other("an earlier block is missing"));
         }
-        let aligned = at % ALIGN as u64 == 0 && bytes.len() % ALIGN == 0 && bytes.as_ptr().align_offset(ALIGN) == 0;
+        let aligned = at.is_multiple_of(ALIGN as u64) && bytes.len().is_multiple_of(ALIGN) && bytes.as_ptr().align_offset(ALIGN) == 0;
         let mut direct = large && aligned && self.direct.load(Ordering::Relaxed) && system::set_direct(&self.file, true);
         if direct {
             match self.file.write_all_at(bytes, at) {

@@ -20,33 +20,67 @@ use super::{
     FileError, Inner,
     confine::Place,
     error::shown,
-    system::{self, Meta},
+    parts::ALIGN,
+    system::{self, Meta, ObjectId},
 };
 
 /// What is read at once.
-const BLOCK: usize = 512 << 10;
+const BLOCK: usize = 1 << 20;
 
 /// Blocks that are read before they are asked for. No thread waits for a slow receiver: without a wish there is no reading.
-const AHEAD: usize = 2;
+const AHEAD: usize = 3;
 
 /// Files up to this size are read when they are opened.
 const AT_ONCE: u64 = 64 << 10;
 
+/// From this size on, what is not in memory is read past the page cache: less work, and the person's other files stay in it. The second time, when it was
+/// not long ago, the file is worth the memory.
+const LARGE: u64 = 64 << 20;
+
 /// Blocks that are kept to be filled again.
 const POOL: usize = AHEAD + 2;
+
+/// Large files that were sent lately and are remembered; more push out the oldest.
+const REMEMBERED: usize = 32;
+
+/// The large files that were sent lately.
+#[derive(Debug, Default)]
+pub(super) struct Recent(Mutex<VecDeque<ObjectId>>);
+
+impl Recent {
+    /// Remembers a file. Says whether it was known.
+    fn note(&self, id: ObjectId) -> bool {
+        let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = recent.contains(&id);
+        if !known {
+            recent.truncate(REMEMBERED - 1);
+            recent.push_front(id);
+        }
+        known
+    }
+}
 
 type Pool = Arc<Mutex<Vec<Vec<u8>>>>;
 
 /// A block that goes back to its pool when the last part of it was sent.
 struct Pooled {
     memory: Vec<u8>,
+    start: usize,
     length: usize,
     pool: Pool,
 }
 
+impl Pooled {
+    fn new(pool: Pool, length: usize) -> Self {
+        let memory = pool.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_else(|| vec![0; BLOCK + ALIGN]);
+        let start = memory.as_ptr().align_offset(ALIGN).min(ALIGN);
+        Self { memory, start, length, pool }
+    }
+}
+
 impl AsRef<[u8]> for Pooled {
     fn as_ref(&self) -> &[u8] {
-        &self.memory[..self.length]
+        &self.memory[self.start..self.start + self.length]
     }
 }
 
@@ -63,24 +97,37 @@ impl Drop for Pooled {
 #[derive(Debug)]
 struct Source {
     file: File,
+    /// The same file, past the page cache.
+    direct: Option<File>,
     meta: Meta,
     text: String,
 }
 
 impl Source {
+    /// Fills a block from `at`, past the page cache where that was chosen and works.
+    fn read_block(&self, block: &mut Pooled, at: u64, last: bool) -> Result<(), FileError> {
+        let whole = &mut block.memory[block.start..block.start + BLOCK];
+        if let Some(direct) = &self.direct
+            && at.is_multiple_of(ALIGN as u64)
+            && matches!(direct.read_at(&mut whole[..block.length.next_multiple_of(ALIGN)], at), Ok(read) if read >= block.length)
+        {
+            return if last { self.check() } else { Ok(()) };
+        }
+        self.read(&mut whole[..block.length], at, last)
+    }
+
     /// Fills a buffer from `at`. With `last`, makes sure that the file did not change since it was opened.
     fn read(&self, buffer: &mut [u8], at: u64, last: bool) -> Result<(), FileError> {
         match self.file.read_exact_at(buffer, at) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(FileError::Changed { path: shown(&self.text) }),
             other => other.map_err(|error| FileError::io(&self.text, "read", error))?,
         }
-        if last {
-            let now = Meta::of(&self.file).map_err(|error| FileError::io(&self.text, "look at", error))?;
-            if (now.size, now.changed) != (self.meta.size, self.meta.changed) {
-                return Err(FileError::Changed { path: shown(&self.text) });
-            }
-        }
-        Ok(())
+        if last { self.check() } else { Ok(()) }
+    }
+
+    fn check(&self) -> Result<(), FileError> {
+        let now = Meta::of(&self.file).map_err(|error| FileError::io(&self.text, "look at", error))?;
+        if (now.size, now.changed) == (self.meta.size, self.meta.changed) { Ok(()) } else { Err(FileError::Changed { path: shown(&self.text) }) }
     }
 }
 
@@ -92,7 +139,7 @@ pub struct PullFile {
     pub modified: Millis,
     /// Permission bits.
     pub mode: u32,
-    /// Last part of its path; of what a link points at, when a link was asked for.
+    /// Last part of the path that was asked for.
     pub name: String,
     /// Where sending begins.
     pub offset: u64,
@@ -112,7 +159,8 @@ impl std::fmt::Debug for PullFile {
 impl PullFile {
     pub(super) fn open(inner: &Inner, text: &str, offset: u64) -> Result<Self, FileError> {
         let policy = inner.policy();
-        let place = policy.object(&policy.absolute(text)?, text)?;
+        let given = policy.absolute(text)?;
+        let place = policy.object(&given, text)?;
         let (file, meta) = open_regular(&place, text)?;
         policy.refuse_object(&meta, text)?;
         let limit = policy.max_file_size();
@@ -122,8 +170,9 @@ impl PullFile {
         if offset > meta.size {
             return Err(FileError::invalid(text, format!("the offset {offset} lies behind the end of the file, which has {} bytes", meta.size)));
         }
-        let source = Source { file, meta, text: text.to_owned() };
         let rest = meta.size - offset;
+        let direct = if rest >= LARGE && !inner.recent.note(meta.id) && !system::is_cached(&file, meta.size) { open_direct(&place, &meta) } else { None };
+        let source = Source { file, direct, meta, text: text.to_owned() };
         let whole = if rest > AT_ONCE {
             system::read_ahead(&source.file);
             None
@@ -136,7 +185,7 @@ impl PullFile {
             size: meta.size,
             modified: meta.modified(),
             mode: meta.mode,
-            name: place.name.to_string_lossy().into_owned(),
+            name: given.file_name().unwrap_or(&place.name).to_string_lossy().into_owned(),
             offset,
             at: if whole.is_some() { meta.size } else { offset },
             source: Arc::new(source),
@@ -166,18 +215,27 @@ impl PullFile {
     fn fill(&mut self) {
         while self.ahead.len() < AHEAD && self.at < self.size {
             let (at, source, pool) = (self.at, Arc::clone(&self.source), Arc::clone(&self.pool));
-            let length = BLOCK.min(usize::try_from(self.size - at).unwrap_or(BLOCK));
+            let to_edge = BLOCK - usize::try_from(at % BLOCK as u64).unwrap_or(0);
+            let length = to_edge.min(usize::try_from(self.size - at).unwrap_or(to_edge));
             self.at += length as u64;
             let last = self.at == self.size;
             self.ahead.push_back(spawn_blocking(move || {
-                let memory = pool.lock().unwrap_or_else(PoisonError::into_inner).pop();
-                let mut block = Pooled { memory: memory.unwrap_or_else(|| vec![0; BLOCK]), length, pool };
-                source.read(&mut block.memory[..length], at, last)?;
+                let mut block = Pooled::new(pool, length);
+                source.read_block(&mut block, at, last)?;
                 Ok(Bytes::from_owner(block))
             }));
         }
     }
 }
+
+/// Opens the same file past the page cache, where that is possible.
+fn open_direct(place: &Place, meta: &Meta) -> Option<File> {
+    let file = File::from(openat(&place.dir, &place.name, READ, Mode::empty()).ok()?);
+    (Meta::of(&file).ok()?.id == meta.id && system::set_direct(&file, true)).then_some(file)
+}
+
+/// How files are opened: no waiting for a pipe, no link, no controlling terminal.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOFOLLOW).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// Opens a regular file and nothing else. Never waits for a pipe, never touches a device.
 pub(super) fn open_regular(place: &Place, text: &str) -> Result<(File, Meta), FileError> {
@@ -191,8 +249,7 @@ pub(super) fn open_regular(place: &Place, text: &str) -> Result<(File, Meta), Fi
     if Meta::at(&place.dir, &place.name).map_err(failed)?.kind != FileKind::File {
         return Err(FileError::not_found(text, NOT_A_FILE));
     }
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOFOLLOW | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = openat(&place.dir, &place.name, flags, Mode::empty()).map_err(failed)?;
+    let file = openat(&place.dir, &place.name, READ, Mode::empty()).map_err(failed)?;
     let meta = Meta::of(&file).map_err(failed)?;
     if meta.kind != FileKind::File {
         return Err(FileError::not_found(text, NOT_A_FILE));

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use loopsy_shared::{
-    api::transfer::{FileKind, Push, PushOffset, Pushed, StatPath},
+    api::transfer::{FileKind, ListTree, Push, PushOffset, Pushed, StatPath, Tree},
     config::Config,
 };
 use tempfile::TempDir;
@@ -90,6 +90,10 @@ impl World {
 
     async fn pull(&self, path: &str) -> Result<Vec<u8>, FileError> {
         read_all(self.files.open_pull(path, 0).await?).await
+    }
+
+    async fn tree(&self, path: &str, ignore: &[String], no_ignore: bool) -> Result<Tree, FileError> {
+        self.files.tree(ListTree { path: path.to_owned(), ignore: ignore.to_vec(), no_ignore }).await
     }
 
     /// Parts that lie in a folder.

@@ -61,16 +61,13 @@ pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bo
             reason.is_none()
         }
     };
-    let walk = WalkBuilder::new(&root)
-        .standard_filters(false)
-        .git_ignore(!no_ignore)
-        .require_git(false)
-        .parents(false)
-        .follow_links(false)
-        .add_custom_ignore_filename(RULES)
-        .sort_by_file_name(std::ffi::OsStr::cmp)
-        .filter_entry(filter)
-        .build();
+    let mut walk = WalkBuilder::new(&root);
+    walk.standard_filters(false).require_git(false).parents(false).follow_links(false);
+    walk.sort_by_file_name(std::ffi::OsStr::cmp).filter_entry(filter);
+    if !no_ignore {
+        walk.git_ignore(true).add_custom_ignore_filename(RULES);
+    }
+    let walk = walk.build();
     let mut tree = Tree::default();
     let policy = inner.policy();
     for (count, entry) in walk.enumerate() {

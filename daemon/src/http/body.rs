@@ -10,9 +10,9 @@ use http_body_util::BodyExt;
 use loopsy_shared::api::{ApiError, Code};
 
 /// Content type of every JSON answer.
-pub const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 /// Largest JSON body: a value of 1 MiB whose every byte is escaped, and some.
-pub const MOST_JSON: usize = 8 << 20;
+pub(super) const MOST_JSON: usize = 8 << 20;
 /// Longest silence in the middle of a body.
 const SILENCE: Duration = Duration::from_secs(30);
 
@@ -20,7 +20,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 ///
 /// # Errors
 /// Silence of 30 seconds, or a connection that broke.
-pub async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
+pub(super) async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
     loop {
         let frame = tokio::time::timeout(SILENCE, body.frame()).await;
         let frame = frame.map_err(|_| ApiError::new(Code::RequestTimeout, "The rest of the body did not come within 30 seconds."))?;
@@ -40,7 +40,7 @@ pub async fn next_chunk(body: &mut Body) -> Result<Option<Bytes>, ApiError> {
 ///
 /// # Errors
 /// Too large, too slow, or not JSON by its content type.
-pub async fn json(headers: &HeaderMap, mut body: Body, most: usize) -> Result<Bytes, ApiError> {
+pub(super) async fn json(headers: &HeaderMap, mut body: Body, most: usize) -> Result<Bytes, ApiError> {
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }

@@ -22,10 +22,10 @@ use crate::{app::App, trust::Caller};
 
 /// The JSON of a reply that was rendered before.
 #[derive(Debug)]
-pub struct Rendered(pub Bytes);
+pub(super) struct Rendered(pub Bytes);
 
 /// What a handler may answer with: the reply, or its JSON.
-pub trait Answer<R> {
+pub(super) trait Answer<R> {
     /// The JSON.
     ///
     /// # Errors
@@ -47,14 +47,14 @@ impl<R> Answer<R> for Rendered {
 
 /// A router under construction, with the names of what it has.
 #[derive(Debug, Default)]
-pub struct Routes {
+pub(super) struct Routes {
     router: Router<App>,
     mounted: Vec<&'static str>,
 }
 
 impl Routes {
     /// Mounts an endpoint with a JSON reply.
-    pub fn endpoint<E, A, F, Fut>(self, handler: F) -> Self
+    pub(super) fn endpoint<E, A, F, Fut>(self, handler: F) -> Self
     where
         E: Endpoint,
         A: Answer<E::Reply>,
@@ -71,7 +71,7 @@ impl Routes {
     }
 
     /// Mounts an endpoint whose handler makes the response itself: streams and files.
-    pub fn response<E, F, Fut>(self, handler: F) -> Self
+    pub(super) fn response<E, F, Fut>(self, handler: F) -> Self
     where
         E: Endpoint,
         F: Fn(App, Caller, E, HeaderMap) -> Fut + Clone + Send + Sync + 'static,
@@ -81,7 +81,7 @@ impl Routes {
     }
 
     /// Mounts an endpoint that reads the body itself: uploads. A multipart endpoint's own fields are in that body, so only the path's are given.
-    pub fn upload<E, A, F, Fut>(self, handler: F) -> Self
+    pub(super) fn upload<E, A, F, Fut>(self, handler: F) -> Self
     where
         E: Endpoint,
         A: Answer<E::Reply>,
@@ -99,7 +99,7 @@ impl Routes {
     }
 
     /// The finished router and the names of its endpoints.
-    pub fn finish(self) -> (Router<App>, Vec<&'static str>) {
+    pub(super) fn finish(self) -> (Router<App>, Vec<&'static str>) {
         (self.router, self.mounted)
     }
 

@@ -10,7 +10,7 @@ use loopsy_shared::api::{ApiError, Code};
 use crate::{context::ContextError, files::FileError, jobs::JobError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
 
 /// Makes an error response.
-pub fn response(error: &ApiError) -> Response {
+pub(super) fn response(error: &ApiError) -> Response {
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::to_vec(&error.to_body()).unwrap_or_default();
     let mut response = (status, [(header::CONTENT_TYPE, super::body::JSON)], Body::from(body)).into_response();

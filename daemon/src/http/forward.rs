@@ -33,7 +33,7 @@ const STAYS_HERE: [HeaderName; 12] = [
 ];
 
 /// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
-pub async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request) -> Response {
+pub(super) async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request) -> Response {
     match pass(&app, &visitor, &path, request).await {
         Ok(response) => response,
         Err(refusal) => error::response(&refusal),

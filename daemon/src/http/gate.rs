@@ -29,7 +29,7 @@ use crate::{app::App, audit, trust::Caller};
 
 /// Who stands at the door: a caller, or why there is none.
 #[derive(Debug, Clone)]
-pub struct Visitor {
+pub(super) struct Visitor {
     /// The caller, or the refusal that a route with a gate answers.
     pub caller: Result<Caller, ApiError>,
     /// Where the connection came from.
@@ -174,7 +174,7 @@ fn is_own_host(host: &str, config: &Config) -> bool {
 }
 
 /// What answers when no route does: the refusal of the key first, so that a stranger learns nothing.
-pub async fn no_route(Extension(visitor): Extension<Visitor>, method: Method, uri: Uri) -> Response {
+pub(super) async fn no_route(Extension(visitor): Extension<Visitor>, method: Method, uri: Uri) -> Response {
     error::response(&visitor.caller.err().unwrap_or_else(|| {
         let path = text::inert(uri.path()).into_owned();
         if path.ends_with('/') && path.len() > 1 {
@@ -185,7 +185,7 @@ pub async fn no_route(Extension(visitor): Extension<Visitor>, method: Method, ur
 }
 
 /// What answers when a route exists, but not for this method.
-pub async fn no_method(Extension(visitor): Extension<Visitor>, method: Method, uri: Uri) -> Response {
+pub(super) async fn no_method(Extension(visitor): Extension<Visitor>, method: Method, uri: Uri) -> Response {
     error::response(&visitor.caller.err().unwrap_or_else(|| {
         ApiError::new(Code::MethodNotAllowed, format!("{} does not take {method}.", text::inert(uri.path())))
             .hint("GET /api/v1/openapi.json lists all routes and methods.")

@@ -8,7 +8,7 @@ use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// The whole document, OpenAPI 3.1.
-pub fn document() -> OpenApi {
+pub(super) fn document() -> OpenApi {
     let mut schemas = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = "/components/schemas".into()).into_generator();
     let error = ErrorBody::json_schema(&mut schemas);
     let mut paths: Map<String, Value> = Map::new();

@@ -1,4 +1,4 @@
-//! One job: what callers hold, and the task that sees it to its end.
+//! One job: what callers hold.
 
 use std::{
     sync::Arc,
@@ -6,10 +6,7 @@ use std::{
 };
 
 use loopsy_shared::{
-    api::{
-        events::Event,
-        execute::{self, Command, JobExit, JobInfo, JobOutput, JobResult},
-    },
+    api::execute::{self, Command, JobExit, JobInfo, JobOutput, JobResult},
     config::Execution,
     id::JobId,
     time::{self, Millis},
@@ -19,19 +16,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared,
-    keeper::{link::Running, protocol::Exit},
+    conduct::Conduct,
     output::{self, Output, OutputReader, pump::Pump},
     spawn::Started,
     sync::Mutex,
-    table::Slot,
 };
 use crate::trust::Caller;
-
-/// How long a job's output may go on after its process has ended, while something else holds it open.
-const DRAIN: Duration = Duration::from_millis(500);
-
-/// How long after the grace period a process may take to die before the job is given up.
-const DEATH: Duration = Duration::from_millis(400);
 
 /// Longest time that a job outlives its stream.
 const MAX_LINGER: u32 = 300;
@@ -47,10 +37,10 @@ pub enum JobKind {
 
 /// A job that runs, or has ended. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Job(Arc<Inner>);
+pub struct Job(pub(super) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
+pub(super) struct Inner {
     id: JobId,
     /// Orders jobs by their start.
     number: u64,
@@ -62,12 +52,12 @@ struct Inner {
     pid: i32,
     kind: JobKind,
     linger: Duration,
-    output: Arc<Output>,
-    stdin: Mutex<Option<pipe::Sender>>,
-    exit: SetOnce<JobExit>,
-    cancel: CancellationToken,
+    pub(super) output: Arc<Output>,
+    pub(super) stdin: Mutex<Option<pipe::Sender>>,
+    pub(super) exit: SetOnce<JobExit>,
+    pub(super) cancel: CancellationToken,
     /// Fires when the end has begun.
-    ending: CancellationToken,
+    pub(super) ending: CancellationToken,
     presence: Mutex<Presence>,
     shared: std::sync::Weak<Shared>,
 }
@@ -267,23 +257,6 @@ impl Drop for Watch {
     }
 }
 
-/// The task that sees a job to its end.
-pub(super) struct Conduct {
-    shared: Arc<Shared>,
-    job: Job,
-    running: Running,
-    pump: Pump,
-    begun: Instant,
-    timeout: Duration,
-    grace: Duration,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
-    TimedOut,
-    Cancelled,
-}
-
 /// Makes the job of a process that has just started.
 pub(super) fn begin(
     shared: Arc<Shared>,
@@ -335,95 +308,5 @@ async fn write_input(job: Job, mut stdin: pipe::Sender, text: String) {
     tokio::select! {
         _ended = job.0.exit.wait() => {}
         _unread = stdin.write_all(text.as_bytes()) => {}
-    }
-}
-
-impl Conduct {
-    /// Runs to the end of the job. `slot` is given back before anybody learns of the end.
-    pub(super) async fn run(mut self, slot: Slot, revoked: CancellationToken) {
-        let (exit, cause) = self.wait(&revoked).await;
-        self.pump.finish().await;
-        let job = &self.job.0;
-        *job.stdin.lock() = None;
-        let signal = match exit {
-            Exit::Code(_) => None,
-            Exit::Signal(number) => Some(execute::signal_name(number)),
-            Exit::Lost => Some(execute::signal_name(rustix::process::Signal::KILL.as_raw())), // the last thing that was sent to it
-        };
-        let exit = JobExit {
-            exit_code: if let Exit::Code(code) = exit { Some(code) } else { None },
-            killed: signal.is_some(),
-            signal,
-            timed_out: cause == Some(Cause::TimedOut),
-            cancelled: cause == Some(Cause::Cancelled),
-            duration: self.begun.elapsed().as_secs_f64() * 1000.0,
-            total_bytes: job.output.total(),
-        };
-        let full = {
-            let mut table = self.shared.table.lock();
-            table.end(&self.job);
-            table.is_full()
-        };
-        drop(slot);
-        let _only_here = job.exit.set(exit);
-        job.output.end();
-        job.ending.cancel();
-        self.shared.events.publish(Event::JobChanged { job: self.job.info() });
-        if full {
-            self.shared.sweep().await;
-        }
-    }
-
-    /// Waits for the end of the process and of its output; brings it about when it is time.
-    async fn wait(&mut self, revoked: &CancellationToken) -> (Exit, Option<Cause>) {
-        let Self { job, running, pump, timeout, grace, .. } = self;
-        let (mut cause, mut drained, mut exit, mut deadline) = (None, false, None, None);
-        let output = Arc::clone(&job.0.output);
-        let mut pumping = std::pin::pin!(pump.run());
-        let mut alarm = std::pin::pin!(tokio::time::sleep(*timeout));
-        let mut blocked = Duration::ZERO;
-        while exit.is_none() || !drained {
-            let over = tokio::select! {
-                ended = &mut running.exit, if exit.is_none() => {
-                    exit = Some(ended.unwrap_or(Exit::Lost));
-                    deadline = Some(Instant::now() + DRAIN);
-                    blocked = output.blocked();
-                    alarm.as_mut().reset(tokio::time::Instant::now() + DRAIN);
-                    None
-                }
-                () = &mut pumping, if !drained => {
-                    drained = true;
-                    None
-                }
-                () = job.0.cancel.cancelled(), if cause.is_none() => Some(Cause::Cancelled),
-                () = revoked.cancelled(), if cause.is_none() => Some(Cause::Cancelled),
-                () = &mut alarm => match deadline {
-                    // the process ran, and nothing has ended it yet
-                    None if cause.is_none() => Some(Cause::TimedOut),
-                    // it does not die
-                    None => break,
-                    // it is gone; time spent waiting for a reader does not count
-                    Some(deadline) => {
-                        let waited = if cause.is_none() { output.blocked() - blocked } else { Duration::ZERO };
-                        let left = (deadline + waited).saturating_duration_since(Instant::now());
-                        if left.is_zero() {
-                            break;
-                        }
-                        alarm.as_mut().reset(tokio::time::Instant::now() + left.max(DRAIN / 10));
-                        None
-                    }
-                },
-            };
-            if over.is_some() {
-                cause = over;
-                output.release();
-                running.kill(*grace).await;
-                job.0.ending.cancel();
-                if exit.is_none() {
-                    alarm.as_mut().reset(tokio::time::Instant::now() + *grace + DEATH);
-                }
-            }
-        }
-        (exit.unwrap_or(Exit::Lost), cause)
     }
 }

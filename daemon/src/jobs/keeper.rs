@@ -1,6 +1,6 @@
 //! The keeper: a small process of its own, the parent of all jobs. While it lives, none of their processes gets away; when the daemon dies, it ends them all.
 //!
-//! It is single-threaded, knows no async runtime and decides nothing. The daemon's end of the socket is in [`link`].
+//! It is single-threaded, knows no async runtime and decides nothing. The daemon's end of the socket is in `link`.
 
 pub(super) mod link;
 pub(crate) mod protocol;
@@ -32,8 +32,15 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(2);
 /// How long the keeper goes on killing what does not die (other users' processes, or stuck in the kernel).
 const PERSISTENCE: Duration = Duration::from_secs(20);
 
-/// Pause between two rounds of killing.
+/// Pause between two rounds of killing, and how long until it becomes ten times as long.
 const ROUND: Duration = Duration::from_millis(10);
+const HASTE: Duration = Duration::from_secs(1);
+
+/// Looks in one round: what forks and exits all the time is only caught by looking often.
+const LOOKS: usize = 10;
+
+/// Rounds without a trace after which a job counts as ended.
+const QUIET: usize = 3;
 
 /// Runs the keeper with the daemon's socket as standard input. Returns when the daemon is gone and nothing that it started is left.
 pub fn main() -> ExitCode {
@@ -70,12 +77,21 @@ fn serve() -> io::Result<()> {
     Ok(())
 }
 
+/// The pause before the next round, given when force began.
+fn pause(force_at: Instant, now: Instant) -> Duration {
+    if now < force_at + HASTE { ROUND } else { ROUND * 10 }
+}
+
 /// A job that is to end.
 struct Killing {
     job: String,
     leader: i32,
     /// When it is forced to.
     force_at: Instant,
+    /// When it is looked for again.
+    next: Instant,
+    /// Rounds in which nothing of it was seen.
+    quiet: usize,
 }
 
 struct Keeper {
@@ -89,6 +105,8 @@ struct Keeper {
     /// Set when everything must end: the moment from which on it is forced to.
     ending: Option<Instant>,
     childless: bool,
+    /// Whether an orphan has ended since the last round of killing.
+    stirred: bool,
     own: i32,
 }
 
@@ -103,6 +121,7 @@ impl Keeper {
             kills: Vec::new(),
             ending: None,
             childless: true,
+            stirred: false,
             own: rustix::process::getpid().as_raw_nonzero().get(),
         }
     }
@@ -114,7 +133,8 @@ impl Keeper {
     /// Sleeps until there is something to do.
     fn wait(&self, woken: &UnixStream) -> io::Result<()> {
         let now = Instant::now();
-        let next = self.kills.iter().map(|kill| kill.force_at).chain(self.ending).map(|at| at.saturating_duration_since(now).max(ROUND)).min();
+        let ending = self.ending.map(|force_at| force_at.max(now + pause(force_at, now)));
+        let next = self.kills.iter().map(|kill| kill.next).chain(ending).map(|at| at.saturating_duration_since(now)).min();
         let timeout = next.and_then(|next| Timespec::try_from(next).ok());
         let mut fds = vec![PollFd::new(woken, PollFlags::IN)];
         if self.ending.is_none() {
@@ -134,7 +154,9 @@ impl Keeper {
         loop {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
-                    if let Some(job) = self.leaders.remove(&pid.as_raw_nonzero().get()) {
+                    let leader = self.leaders.remove(&pid.as_raw_nonzero().get());
+                    self.stirred |= leader.is_none();
+                    if let Some(job) = leader {
                         let signal = status.terminating_signal().map(Exit::Signal);
                         self.tell(&Tell::Exited { job, exit: status.exit_status().map(Exit::Code).or(signal).unwrap_or(Exit::Lost) });
                     }
@@ -180,7 +202,8 @@ impl Keeper {
             }
             Ask::Kill { job, pid, grace_ms } => {
                 self.signal(&job, pid, Signal::TERM);
-                self.kills.push(Killing { job, leader: pid, force_at: Instant::now() + Duration::from_millis(grace_ms) });
+                let force_at = Instant::now() + Duration::from_millis(grace_ms);
+                self.kills.push(Killing { job, leader: pid, force_at, next: force_at, quiet: 0 });
             }
             Ask::End { grace_ms } => self.end(Duration::from_millis(grace_ms)),
         }
@@ -229,10 +252,21 @@ impl Keeper {
     fn kill(&mut self) {
         let now = Instant::now();
         if self.ending.is_some_and(|force_at| now >= force_at) {
-            return self.signal_all(Signal::KILL);
+            let _any = (0..LOOKS).all(|_| self.signal_all(Signal::KILL));
+            return;
         }
+        if !self.kills.iter().any(|kill| now >= kill.next) {
+            return;
+        }
+        let stirred = std::mem::take(&mut self.stirred); // one look that finds nothing proves nothing while orphans come and go
         let mut kills = std::mem::take(&mut self.kills);
-        kills.retain(|kill| now < kill.force_at || (self.signal(&kill.job, kill.leader, Signal::KILL) && now < kill.force_at + PERSISTENCE));
+        for kill in kills.iter_mut().filter(|kill| now >= kill.next) {
+            let looks = if now < kill.force_at + HASTE { LOOKS } else { 1 };
+            let seen = (0..looks).take_while(|_| self.signal(&kill.job, kill.leader, Signal::KILL) || stirred).count() > 0;
+            kill.quiet = if seen { 0 } else { kill.quiet + 1 };
+            kill.next = now + pause(kill.force_at, now);
+        }
+        kills.retain(|kill| kill.quiet < QUIET && now < kill.force_at + PERSISTENCE);
         self.kills = kills;
     }
 
@@ -250,7 +284,8 @@ impl Keeper {
         running || !members.is_empty()
     }
 
-    fn signal_all(&self, signal: Signal) {
+    /// Signals everything. Says whether there was anything.
+    fn signal_all(&self, signal: Signal) -> bool {
         for leader in self.leaders.keys() {
             tree::signal_group(*leader, signal);
         }
@@ -259,6 +294,7 @@ impl Keeper {
         if signal == Signal::TERM {
             tree::signal(&all, Signal::CONT);
         }
+        !all.is_empty() || !self.leaders.is_empty()
     }
 }
 
@@ -271,7 +307,7 @@ pub(crate) mod tests {
     /// The test binary as a keeper.
     pub(crate) fn command() -> KeeperCommand {
         KeeperCommand {
-            program: std::env::current_exe().expect("there is a test binary"),
+            program: KeeperCommand::this_binary().expect("there is a test binary").program,
             args: ["jobs::keeper::tests::serve_as_keeper", "--exact", "--nocapture", "--ignored", "--test-threads=1"].map(Into::into).to_vec(),
             env: vec![(GUARD.into(), "1".into())],
         }

@@ -6,6 +6,7 @@
 mod log;
 pub(super) mod pump;
 mod reader;
+mod state;
 pub(super) mod utf8;
 
 use std::time::Duration;

@@ -116,7 +116,8 @@ impl Check<'_> {
         if names.iter().any(|name| self.is_denied(name)) {
             return Err(Refusal::Denied(shown()));
         }
-        if !(in_script && BUILTINS.contains(&word.as_str())) && !self.is_allowed(word) {
+        let builtin = in_script && BUILTINS.contains(&word.as_str());
+        if !builtin && !self.is_allowed(word) {
             return Err(Refusal::NotAllowed(shown()));
         }
         if in_script && word.contains(char::is_whitespace) {

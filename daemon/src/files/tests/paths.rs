@@ -6,7 +6,7 @@ async fn denied_everywhere(world: &World, path: &str) {
     refused!(world.files.open_pull(path, 0).await, PathDenied);
     refused!(world.files.stat(&StatPath { path: path.to_owned(), hash_bytes: None }).await, PathDenied);
     refused!(world.files.list(path).await, PathDenied);
-    refused!(world.files.tree(path, &[], false).await, PathDenied);
+    refused!(world.tree(path, &[], false).await, PathDenied);
     refused!(world.files.make_directory(path).await, PathDenied);
     refused!(world.files.begin_push(Push { dest_path: path.to_owned(), ..Push::default() }).await, PathDenied);
     refused!(world.files.push_offset(&PushOffset { dest_path: path.to_owned(), upload_id: "12345678".to_owned() }).await, PathDenied);

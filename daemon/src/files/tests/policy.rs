@@ -70,7 +70,7 @@ proptest! {
                         assert!(is_allowed(&world, &real), "{path} {real:?}");
                     }
                 }
-                if let Ok(tree) = world.files.tree(&path, &[], true).await {
+                if let Ok(tree) = world.tree(&path, &[], true).await {
                     for file in &tree.files {
                         let real = super::super::confine::normal(&world.home.join(&path)).join(&file.path);
                         assert!(is_allowed(&world, &real), "{path} {real:?}");

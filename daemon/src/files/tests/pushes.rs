@@ -218,3 +218,20 @@ mod disk_full {
         world.push(request, &noise(1 << 20)).await.expect("what fits goes on to work");
     }
 }
+
+#[tokio::test]
+async fn a_hash_may_be_named_at_the_end_but_not_another() {
+    let world = World::new();
+    let begin = |sha256| {
+        let (files, request) = (world.files.clone(), Push { dest_path: "in/a.txt".to_owned(), sha256, ..Push::default() });
+        async move { files.begin_push(request).await }
+    };
+    let mut push = begin(None).await.expect("begun");
+    push.write(Bytes::from_static(b"new")).await.expect("written");
+    refused!(push.expect("no hash"), Invalid);
+    push.expect(&sha256(b"other")).expect("taken");
+    refused!(push.finish().await, ChecksumMismatch);
+    assert_eq!(world.read("in/a.txt"), "inside");
+    let mut push = begin(Some(sha256(b"new"))).await.expect("begun");
+    refused!(push.expect(&sha256(b"other")), Invalid);
+}

@@ -4,7 +4,10 @@ use std::{
     collections::{HashMap, VecDeque},
     ffi::OsString,
     io,
-    os::fd::{AsFd, OwnedFd},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::process::CommandExt,
+    },
     path::PathBuf,
     process::{Child, Stdio},
     sync::Arc,
@@ -169,7 +172,7 @@ impl Link {
         let ours = Arc::new(UnixStream::from_std(ours)?);
         let envs = command.env.iter().map(|(name, value)| (name, value));
         let mut keeper = std::process::Command::new(&command.program);
-        let child = keeper.args(&command.args).envs(envs).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn()?;
+        let child = keeper.arg0("loopsy").args(&command.args).envs(envs).stdin(OwnedFd::from(theirs)).stdout(Stdio::null()).spawn()?;
         let (asks, asked) = mpsc::channel(ASKS);
         let waiting = Arc::new(Mutex::new(HashMap::new()));
         let gone = CancellationToken::new();

@@ -5,11 +5,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use loopsy_shared::api::execute::OutputChunk;
 
-use super::{
-    OutputPiece, PART, PIECE, encode,
-    log::{Found, Output},
-    utf8,
-};
+use super::{OutputPiece, PART, PIECE, encode, log::Output, state::Found, utf8};
 
 /// What each chunk of a part counts beyond its bytes, so that tiny chunks cannot make a huge answer.
 const CHUNK_COST: usize = 64;

@@ -15,6 +15,9 @@ pub(super) struct Script {
 /// Stands in a word for output that nobody can know.
 const UNKNOWN: &str = "$()";
 
+/// Bytes of positional parameters that are expanded; past this, they are unknown.
+const EXPANSION: usize = 256 * 1024;
+
 /// Stands in a word for all positional parameters.
 const ALL: char = '\u{E000}';
 
@@ -26,8 +29,15 @@ const DATA: [&str; 4] = ["for", "case", "select", "[["];
 
 /// Reads a script; `parameters` are `$0`, `$1` and so on.
 pub(super) fn parse(text: &str, parameters: &[String]) -> Script {
-    let mut parser =
-        Parser { chars: text.chars().peekable(), parameters, script: Script::default(), words: Vec::new(), redirects: false, documents: VecDeque::new() };
+    let mut parser = Parser {
+        chars: text.chars().peekable(),
+        parameters,
+        script: Script::default(),
+        words: Vec::new(),
+        redirects: false,
+        documents: VecDeque::new(),
+        room: EXPANSION,
+    };
     parser.run();
     parser.script
 }
@@ -41,6 +51,8 @@ struct Parser<'a> {
     redirects: bool,
     /// Last lines of the documents that begin after the next newline; the newest may still have to be read.
     documents: VecDeque<Option<String>>,
+    /// Bytes that may still be expanded.
+    room: usize,
 }
 
 impl Parser<'_> {
@@ -71,11 +83,9 @@ impl Parser<'_> {
             self.script.inner.push(inner);
             return self.end_word(UNKNOWN.to_owned(), false);
         }
-        let mut length = 1;
-        while self.chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|' | '-')).is_some_and(|c| c != '-' || length == 2) {
-            length += 1;
-        }
-        if first == Some('<') && (length == 2 || length == 3 && self.chars.peek().is_some_and(|c| *c != ' ')) {
+        let rest: String = std::iter::from_fn(|| self.chars.next_if(|c| matches!(c, '<' | '>' | '&' | '|'))).collect();
+        if first == Some('<') && rest == "<" {
+            self.chars.next_if_eq(&'-');
             self.documents.push_back(None);
         }
         self.redirects = true;
@@ -168,13 +178,22 @@ impl Parser<'_> {
 
     fn parameter(&mut self, name: &str, word: &mut String) {
         match name.parse::<usize>() {
-            Ok(number) => word.extend(self.parameters.get(number).map(String::as_str)),
+            Ok(number) => {
+                let value = self.parameters.get(number).map_or("", String::as_str);
+                word.push_str(if self.take_room(value.len()) { value } else { UNKNOWN });
+            }
             Err(_) if matches!(name, "@" | "*") => word.push(ALL),
             Err(_) => {
                 self.script.inner.extend(name.split_once("$(").map(|(_, inner)| inner.trim_end_matches(')').to_owned()));
                 word.push_str(UNKNOWN);
             }
         }
+    }
+
+    fn take_room(&mut self, length: usize) -> bool {
+        let left = self.room.checked_sub(length);
+        self.room = left.unwrap_or(self.room);
+        left.is_some()
     }
 
     fn backticks(&mut self, word: &mut String) {
@@ -217,17 +236,20 @@ impl Parser<'_> {
     }
 
     fn end_word(&mut self, word: String, bare: bool) {
-        if std::mem::take(&mut self.redirects) {
+        let all = self.parameters.get(1..).unwrap_or_default();
+        let (expansions, size) = (word.matches(ALL).count(), all.iter().map(|parameter| parameter.len() + size_of::<String>()).sum::<usize>());
+        if expansions > 0 && !self.take_room(expansions.saturating_mul(size)) {
+            self.words.push(UNKNOWN.to_owned());
+        } else if std::mem::take(&mut self.redirects) {
             if let Some(last @ None) = self.documents.back_mut() {
                 *last = Some(word);
             }
         } else if word.starts_with(ALL) && word.chars().count() == 1 {
-            self.words.extend(self.parameters.iter().skip(1).cloned());
+            self.words.extend(all.iter().cloned());
         } else if bare && word.starts_with('{') && word.ends_with('}') && word.contains(',') {
             self.words.extend(word[1..word.len() - 1].split(',').map(str::to_owned));
         } else if !(bare && self.chars.peek().is_some_and(|c| matches!(c, '<' | '>')) && word.chars().all(|c| c.is_ascii_digit())) {
-            let all = self.parameters.get(1..).unwrap_or_default().join(" ");
-            self.words.push(word.replace(ALL, &all));
+            self.words.push(if expansions > 0 { word.replace(ALL, &all.join(" ")) } else { word });
         }
     }
 
@@ -305,6 +327,8 @@ mod tests {
             ("{rm,-rf,x}", vec!["rm"]),
             ("f() { rm x; }", vec!["f", "rm"]),
             ("cat <<< x; b", vec!["cat", "b"]),
+            ("cat <<<x\nb\nx", vec!["cat", "b", "x"]),
+            ("a >&- 2>&1 b; c", vec!["a", "c"]),
         ] {
             assert_eq!(firsts(text), expected, "{text}");
         }
