@@ -10,7 +10,7 @@ fn set_get_list_delete_by_every_way_in() {
     let pair = Pair::new();
     let (leo, kai) = (&pair.leo, &pair.kai);
     leo.loopsy(&["context", "set", "greeting", "hällo"]).ok();
-    assert_eq!(leo.loopsy(&["context", "get", "greeting"]).ok().text(), "hällo\n");
+    assert_eq!(leo.loopsy(&["context", "get", "greeting"]).ok().text(), "hällo", "a pipe gets the value and nothing else");
     assert_eq!(leo.get("/api/v1/context/greeting").ok().json()["value"], "hällo");
     block_on(async {
         let entry = leo.client().call(GetContext { key: ContextKey::try_from("greeting".to_owned()).unwrap() }).await.unwrap();
@@ -58,7 +58,7 @@ fn a_version_guards_against_lost_updates() {
 #[test]
 fn keys_of_any_characters_are_one_path_segment() {
     let pair = Pair::new();
-    let wild = ["a/b", "%", "%2F", "ä ö", "日本語", "..", ".", "a?b#c", "inbox:kai:1", "\"'\\", "a&b=c+d", "\u{7}bell", "line\nbreak", "import", " ", "🦀"];
+    let wild = ["a/b", "%", "%2F", "ä ö", "日本語", "...", "a?b#c", "inbox:kai:1", "\"'\\", "a&b=c+d", "\u{7}bell", "line\nbreak", "import", " ", "🦀"];
     for key in wild {
         let value = format!("value of {key}");
         pair.leo.put(key, &value).ok();
@@ -80,6 +80,21 @@ fn keys_of_any_characters_are_one_path_segment() {
         assert_eq!(gone, json!({ "success": true, "key": key }));
     }
     assert_eq!(pair.kai.get("/api/v1/context").ok().json()["entries"], json!([]));
+}
+
+/// WHATWG URLs take `.`, `..` and their encoded forms for directions, not names.
+#[test]
+fn dots_are_keys_too() {
+    let pair = Pair::new();
+    for key in [".", ".."] {
+        pair.leo.put(key, "dots").ok();
+        assert_eq!(pair.leo.get(&format!("/api/v1/context/{}", encode_segment(key))).ok().json()["key"], key);
+        pair.leo.loopsy(&["context", "set", key, "dots"]).ok();
+        assert_eq!(pair.leo.loopsy(&["context", "get", key]).ok().text(), "dots");
+        pair.leo.loopsy(&["context", "set", key, "dots", "--peer", "kai"]).ok();
+        assert_eq!(pair.leo.loopsy(&["context", "get", key, "--peer", "kai"]).ok().text(), "dots");
+        pair.leo.loopsy(&["context", "delete", key]).ok();
+    }
 }
 
 #[test]
