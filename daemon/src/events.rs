@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// Events that can be replayed. A stream that falls further behind gets a snapshot instead.
 const RING_EVENTS: usize = 4096;
-/// Bytes of context values that can be replayed, roughly. Values are the only large part of an event.
+/// Bytes of context values and job arguments that can be replayed, roughly. They are the only large parts of events.
 const RING_BYTES: usize = 8 << 20;
 
 /// The node's events. Cheap to clone.
@@ -110,6 +110,7 @@ impl Events {
 fn weight(event: &Event) -> usize {
     match event {
         Event::ContextChanged { entry } => 128 + entry.value.len(),
+        Event::JobChanged { job } => 256 + job.args.iter().map(String::len).sum::<usize>(),
         _ => 128,
     }
 }

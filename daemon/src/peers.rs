@@ -113,6 +113,9 @@ pub enum PeerError {
         /// Who answered.
         found: String,
     },
+    /// It does not know this node's key any more.
+    #[error("`{0}` does not take this node's key any more.")]
+    KeyRefused(String),
     /// It answered and refused.
     #[error("The node at {address} refuses: {error}")]
     Refused {

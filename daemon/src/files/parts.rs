@@ -27,6 +27,8 @@ use super::{
 };
 use loopsy_shared::api::transfer::FileKind;
 
+use crate::fsutil;
+
 /// How long an unfinished file may be resumed.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -85,12 +87,7 @@ impl Parts {
 
     fn write_list(&self, directories: &HashMap<PathBuf, usize>) {
         let names: Vec<&str> = directories.keys().filter_map(|path| path.to_str()).collect();
-        let written = serde_json::to_vec(&names).map_err(io::Error::other).and_then(|text| {
-            let fresh = self.list.with_extension("json.new");
-            let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-            file.write_all(&text)?;
-            std::fs::rename(&fresh, &self.list)
-        });
+        let written = serde_json::to_vec(&names).map_err(io::Error::other).and_then(|text| fsutil::write_atomic(&self.list, &text));
         if let Err(error) = written {
             tracing::warn!(path = %self.list.display(), %error, "unfinished uploads are not remembered");
         }

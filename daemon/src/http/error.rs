@@ -48,6 +48,7 @@ impl From<PeerError> for ApiError {
                 .hint("Is the machine on, and does `loopsy status` there say that its daemon runs? `loopsy peers` shows what was seen last."),
             PeerError::Changed { .. } => Self::new(Code::PeerChanged, text)
                 .hint("No key was sent. If the peer moved or was set up anew, remove it and connect again: loopsy peers remove, loopsy connect."),
+            PeerError::KeyRefused(name) => Self::new(Code::PeerNoKey, text).hint(format!("It was revoked there. Exchange keys again: loopsy connect {name}")),
             PeerError::Refused { error, .. } => Self { code: error.code, message: text, hint: error.hint, retry_after: error.retry_after },
             PeerError::NameTaken(_) => Self::new(Code::PeerNameTaken, text).hint("Give one of the two another server.hostname, or remove the old peer first."),
             PeerError::Invalid(_) => Self::new(Code::InvalidRequest, text),

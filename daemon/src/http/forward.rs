@@ -7,6 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
+use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
     api::{ApiError, Code, Needs},
@@ -14,7 +15,13 @@ use loopsy_shared::{
 };
 
 use super::{error, gate::Visitor};
-use crate::app::App;
+use crate::{
+    app::App,
+    peers::{PeerError, Reached},
+};
+
+/// Longest refusal that is read whole, in bytes.
+const LONGEST_REFUSAL: usize = 64 << 10;
 
 /// Headers that belong to one connection, or to the caller alone. Everything else travels.
 const STAYS_HERE: [HeaderName; 12] = [
@@ -75,7 +82,22 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
         }
     }
     let status = answer.status();
+    if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+        return refused(&peer, status, headers, answer.into_body()).await;
+    }
     let mut response = Response::new(Body::new(answer.into_body()));
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
+    Ok(response)
+}
+
+/// A peer that does not know this node's key is another matter than a caller without one: the answer says whose key it is.
+async fn refused(peer: &Reached, status: StatusCode, headers: HeaderMap, body: client::Body) -> Result<Response, ApiError> {
+    let body = Limited::new(body, LONGEST_REFUSAL).collect().await.map(Collected::to_bytes).unwrap_or_default();
+    if matches!(ApiError::from_body(status.as_u16(), &body).code, Code::InvalidKey | Code::MissingKey) {
+        return Err(PeerError::KeyRefused(peer.info.hostname.clone()).into());
+    }
+    let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)

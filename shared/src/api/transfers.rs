@@ -24,7 +24,7 @@ pub struct StartTransfer {
     /// Patterns (as in `.gitignore`) of names to leave out, besides those in the folder's own `.gitignore` and `.loopsyignore` files.
     #[serde(default)]
     pub ignore: Vec<String>,
-    /// Copies also what `.gitignore` files name.
+    /// Copies also what `.gitignore` and `.loopsyignore` files name.
     #[serde(default)]
     pub no_ignore: bool,
 }
@@ -145,7 +145,8 @@ impl Endpoint for GetTransfer {
     const SPEC: Spec = Spec::get("transfers.get", "/api/v1/transfers/{transferId}", Needs::Admin);
 }
 
-/// Cancels a transfer. No half file is left at the destination.
+/// Cancels a transfer. No half file is at the destination; the hidden part of a large one (`.loopsy.*.part`) stays for a day, so that the same transfer goes on from
+/// there.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CancelTransfer {

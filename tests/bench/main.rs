@@ -1,0 +1,67 @@
+//! Measures a release build of Loopsy against its targets, and says both: one table for people, one JSON for machines.
+//!
+//! Everything is local, bounded and cleaned up: nodes live in temporary directories on free loopback ports and are ended by their process id.
+
+mod cases;
+mod load;
+mod machine;
+mod memory;
+mod node;
+mod options;
+mod report;
+mod wire;
+
+use std::{error::Error, process::ExitCode};
+
+use crate::{
+    cases::{CASES, Setting},
+    machine::Machine,
+    options::Options,
+    report::Report,
+};
+
+/// Any failure ends the case that it happens in.
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+fn main() -> ExitCode {
+    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says whether every case could be measured; a missed target is no failure, because machines differ.
+fn run(options: &Options) -> Result<bool> {
+    if options.list {
+        CASES.iter().for_each(|case| println!("{}", case.name));
+        return Ok(true);
+    }
+    let setting = Setting::new(options)?;
+    eprintln!("bench: {} in {}", options.binary.display(), setting.dir.path().display());
+    let mut report = Report::new(Machine::look(options, setting.dir.path())?, options.quick);
+    for case in CASES.iter().filter(|case| options.wants(case.name)) {
+        eprintln!("bench: {} (load {})", case.name, machine::load());
+        if let Err(error) = (case.run)(&setting, &mut report) {
+            eprintln!("bench: {} failed: {error}", case.name);
+            report.failed(case.name, &error.to_string());
+        }
+    }
+    report.machine.load_after = machine::load();
+    let whole = report.is_whole();
+    match options.json.as_deref() {
+        Some("-") => {
+            eprint!("{}", report.table());
+            println!("{}", report.json()?);
+        }
+        Some(path) => {
+            print!("{}", report.table());
+            std::fs::write(path, report.json()? + "\n")?;
+        }
+        None => print!("{}", report.table()),
+    }
+    Ok(whole)
+}
