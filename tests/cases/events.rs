@@ -22,6 +22,15 @@ use serde_json::json;
 
 use crate::support::{Pair, Sse, TestDaemon, block_on, noise, until};
 
+/// Stops a writer however its test ends.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes numbered entries until told to stop; returns how many.
 fn writer(daemon: &TestDaemon, stop: &AtomicBool) -> u64 {
     let mut written = 0;
@@ -39,6 +48,7 @@ fn a_stream_that_is_cut_100_times_shows_every_event_once() {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let written = scope.spawn(|| writer(&leo, &stop));
+        let _stop = Stop(&stop);
         let (mut last, mut next, mut cuts) = (None::<String>, 0u64, 0);
         let lengths = noise(100, 7);
         let mut stream = leo.events("?topics=context&prefix=n/", None);
@@ -129,6 +139,7 @@ fn the_typed_client_resumes_through_a_bad_network() {
                 std::thread::sleep(Duration::from_millis(5));
             }
         });
+        let _stop = Stop(&stop);
         block_on(async {
             let client = Client::new(Transport::new().unwrap(), proxy.to_string(), Some(&Secret::new(leo.key.as_str()))).unwrap();
             let mut events = Box::pin(client.watch(&WatchEvents { topics: Some("context".to_owned()), ..WatchEvents::default() }, None).unwrap());
