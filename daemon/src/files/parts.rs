@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self},
+    io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::fs::{FileExt, PermissionsExt},

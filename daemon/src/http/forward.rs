@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Extension, RawPathParams, Request, State},
+    extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -40,19 +40,19 @@ const STAYS_HERE: [HeaderName; 12] = [
 ];
 
 /// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
-pub(super) async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request) -> Response {
-    match pass(&app, &visitor, &path, request).await {
+pub(super) async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: Result<RawPathParams, RawPathParamsRejection>, request: Request) -> Response {
+    match pass(&app, &visitor, path.as_ref().ok(), request).await {
         Ok(response) => response,
         Err(refusal) => error::response(&refusal),
     }
 }
 
-async fn pass(app: &App, visitor: &Visitor, path: &RawPathParams, mut request: Request) -> Result<Response, ApiError> {
+async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut request: Request) -> Result<Response, ApiError> {
     let caller = visitor.caller.clone()?;
     if !caller.principal.may(Needs::Admin) {
         return Err(ApiError::new(Code::ScopeMissing, "Only the owner may reach other nodes through this one."));
     }
-    let name = path.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
+    let name = path.ok_or_else(super::endpoint::not_utf8)?.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
     let peer = app.peers.reach(name).await?;
 
     let wants_upgrade = request.headers().contains_key(header::UPGRADE);
