@@ -6,6 +6,7 @@ mod error;
 mod forward;
 mod gate;
 mod openapi;
+mod quote;
 mod routes;
 mod sse;
 

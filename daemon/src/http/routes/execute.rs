@@ -15,13 +15,13 @@ use loopsy_shared::{
         },
     },
     id::JobId,
-    time,
+    time::{self, Millis},
 };
 use tokio::io::AsyncWriteExt;
 
 use crate::{
     app::App,
-    http::{body, endpoint::Routes, sse},
+    http::{body, endpoint::Routes, quote::quote, sse},
     jobs::{Job, JobKind, OutputReader, Watch, encode},
     trust::Caller,
 };
@@ -106,6 +106,9 @@ impl Streaming {
             biased;
             piece = self.reader.next() => match piece {
                 Some(piece) => {
+                    if let Ok(text) = std::str::from_utf8(&piece.bytes) {
+                        return Some(Ok(printed(self.job.id(), time::now(), piece.stream, text, piece.next)));
+                    }
                     let kind = match piece.stream { OutputStream::Stdout => ExecuteEventKind::Stdout, OutputStream::Stderr => ExecuteEventKind::Stderr };
                     let (data, encoding) = encode(&piece.bytes);
                     event(kind, data, encoding, Some(piece.next), None)
@@ -119,5 +122,36 @@ impl Streaming {
             () = tokio::time::sleep(sse::HEARTBEAT) => return Some(Ok(sse::BEAT)),
         };
         Some(sse::frame(None, &event).map_err(io::Error::from))
+    }
+}
+
+/// The frame of an [`ExecuteEvent`] with text, which is nearly all that streams carry; by hand, because `serde_json` looks at every byte by itself.
+fn printed(job: &JobId, timestamp: Millis, stream: OutputStream, text: &str, next: u64) -> Bytes {
+    let start: &[u8] = match stream {
+        OutputStream::Stdout => b"data: {\"type\":\"stdout\",\"data\":",
+        OutputStream::Stderr => b"data: {\"type\":\"stderr\",\"data\":",
+    };
+    // Room for lines of some length; more escapes make it grow.
+    let mut out = Vec::with_capacity(text.len() + text.len() / 32 + 256);
+    out.extend_from_slice(start);
+    quote(&mut out, text);
+    out.extend_from_slice(b",\"jobId\":");
+    quote(&mut out, job.as_str());
+    out.extend_from_slice(format!(",\"timestamp\":{timestamp},\"next\":{next}}}\n\n").as_bytes());
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_with_text_is_what_serde_writes() {
+        for (stream, kind) in [(OutputStream::Stdout, ExecuteEventKind::Stdout), (OutputStream::Stderr, ExecuteEventKind::Stderr)] {
+            let data = "one \"line\"\nund noch eine: ä\u{1}\\";
+            let event =
+                ExecuteEvent { kind, data: data.to_owned(), encoding: None, job_id: JobId::new(), timestamp: 1_700_000_000_000, next: Some(77), exit: None };
+            assert_eq!(printed(&event.job_id, event.timestamp, stream, data, 77), sse::frame(None, &event).expect("JSON"));
+        }
     }
 }
