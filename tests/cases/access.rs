@@ -25,7 +25,14 @@ fn every_route_refuses_who_has_no_key() {
         }
         answer.refused(401, 1001);
         leo.raw(method, &path, &[("Authorization", "Bearer ")], None).refused(401, 1001);
-        for disguise in [format!("{path}?"), format!("{path}?a=/api/v1/health"), path.replacen("/api", "/%61pi", 1), path.replacen("/v1", "/v1/.", 1), format!("{path}/"), format!("/{path}")] {
+        for disguise in [
+            format!("{path}?"),
+            format!("{path}?a=/api/v1/health"),
+            path.replacen("/api", "/%61pi", 1),
+            path.replacen("/v1", "/v1/.", 1),
+            format!("{path}/"),
+            format!("/{path}"),
+        ] {
             let answer = leo.raw(method, &disguise, &[], None);
             assert_eq!((answer.status, answer.code()), (401, 1001), "{method} {disguise}");
         }
@@ -33,11 +40,21 @@ fn every_route_refuses_who_has_no_key() {
             assert_eq!(leo.raw("HEAD", &path, &[], None).status, 401);
         }
     }
-    for door in ["/api/v1/at/kai/health", "/api/v1/at/kai/x", "/api/v1/health/../identity", "/api/v1/health%2F..%2Fidentity", "/api/v1/health/x", "/", "/dashboard", "/nothing"] {
+    for door in [
+        "/api/v1/at/kai/health",
+        "/api/v1/at/kai/x",
+        "/api/v1/health/../identity",
+        "/api/v1/health%2F..%2Fidentity",
+        "/api/v1/health/x",
+        "/",
+        "/dashboard",
+        "/nothing",
+    ] {
         leo.raw("GET", door, &[], None).refused(401, 1001);
     }
     // The body is not even read.
-    let answer = http::exchange(leo.address, format!("POST /api/v1/execute HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000000\r\n\r\n", leo.address).as_bytes(), false);
+    let answer =
+        http::exchange(leo.address, format!("POST /api/v1/execute HTTP/1.1\r\nHost: {}\r\nContent-Length: 1000000\r\n\r\n", leo.address).as_bytes(), false);
     answer.refused(401, 1001);
 }
 
@@ -59,7 +76,9 @@ fn a_key_is_taken_with_and_without_bearer() {
     for value in [format!("Bearer {}", leo.key), format!("bearer   {}", leo.key), format!("BEARER {}", leo.key), leo.key.clone()] {
         leo.raw("GET", "/api/v1/status", &[("Authorization", &value)], None).ok();
     }
-    for value in [format!("Basic {}", leo.key), format!("{}x", leo.key), leo.key.to_uppercase(), leo.key[..leo.key.len() - 1].to_owned(), format!("Bearer{}", leo.key)] {
+    for value in
+        [format!("Basic {}", leo.key), format!("{}x", leo.key), leo.key.to_uppercase(), leo.key[..leo.key.len() - 1].to_owned(), format!("Bearer{}", leo.key)]
+    {
         let refused = leo.raw("GET", "/api/v1/status", &[("Authorization", &value)], None);
         assert_eq!((refused.status, refused.code()), (403, 1002), "{value}");
     }
@@ -119,7 +138,15 @@ fn web_pages_are_refused_and_get_no_cors_header() {
         }
     }
     let origin = format!("http://{own}");
-    for headers in [&[("Origin", origin.as_str())][..], &[("Sec-Fetch-Site", "same-origin")], &[("Sec-Fetch-Site", "none")], &[("Host", "localhost:1")], &[("Host", "leo")], &[("Host", "LEO.local:19532")], &[("Host", "[::1]:19532")]] {
+    for headers in [
+        &[("Origin", origin.as_str())][..],
+        &[("Sec-Fetch-Site", "same-origin")],
+        &[("Sec-Fetch-Site", "none")],
+        &[("Host", "localhost:1")],
+        &[("Host", "leo")],
+        &[("Host", "LEO.local:19532")],
+        &[("Host", "[::1]:19532")],
+    ] {
         answers.push(leo.raw("GET", "/api/v1/health", headers, None).ok());
     }
     let preflight = [("Origin", "https://evil.example"), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization")];

@@ -22,10 +22,8 @@ fn one_line_a_request_with_who_and_what() {
     let all = until("five more lines", || Some(lines(&leo)).filter(|lines| lines.len() >= before + 5));
     assert_eq!(all.len(), before + 5);
     let new = &all[before..];
-    let brief: Vec<(u64, &str, Option<&str>)> = new
-        .iter()
-        .map(|line| (line["statusCode"].as_u64().unwrap(), line["path"].as_str().unwrap(), line["principal"].as_str()))
-        .collect();
+    let brief: Vec<(u64, &str, Option<&str>)> =
+        new.iter().map(|line| (line["statusCode"].as_u64().unwrap(), line["path"].as_str().unwrap(), line["principal"].as_str())).collect();
     assert_eq!(brief[0], (200, "/api/v1/status", Some("admin")));
     assert_eq!(brief[1].2, Some("kai"));
     assert!(brief[1].1.contains("prefix=a") && !brief[1].1.contains("hidden"), "{}", brief[1].1);
@@ -77,7 +75,11 @@ fn the_chain_goes_on_over_a_restart_and_a_kill() {
         for _ in 0..5 {
             leo.get("/api/v1/status").ok();
         }
-        if round % 2 == 0 { leo.kill9() } else { drop(leo.stop()) }
+        if round % 2 == 0 {
+            leo.kill9()
+        } else {
+            drop(leo.stop())
+        }
         leo.launch(&[]);
     }
     leo.stop();

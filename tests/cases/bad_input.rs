@@ -27,12 +27,41 @@ fn bodies_that_are_not_what_they_should_be() {
     let deep = |open: &str, close: &str| format!("{{\"value\":{}{}}}", open.repeat(100_000), close.repeat(100_000));
     let deep_extra = format!("{{\"value\":\"x\",\"other\":{}{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let bodies: Vec<Vec<u8>> = [
-        "{", "[]", "\"x\"", "7", "null", "{}", "{\"value\":1}", "{\"value\":null}", "{\"value\":[\"x\"]}", "{\"value\":{\"a\":1}}", "{\"value\":\"x\"", "{\"value\":\"x\"}}",
-        "{\"value\":\"x\"} {}", "{'value':'x'}", "value=x", "{\"value\":\"x\",}", "{\"Value\":\"x\"}", "{\"value\":\"\\ud800\"}", "\u{feff}{\"value\":\"x\"}",
-        "{\"value\":\"x\",\"ttl\":0}", "{\"value\":\"x\",\"ttl\":-1}", "{\"value\":\"x\",\"ttl\":1e308}", "{\"value\":\"x\",\"ttl\":1e999}", "{\"value\":\"x\",\"ttl\":\"abc\"}",
-        "{\"value\":\"x\",\"ttl\":\"60\"}", "{\"value\":\"x\",\"ttl\":1.5}", "{\"value\":\"x\",\"ttl\":true}", "{\"value\":\"x\",\"ttl\":[]}", "{\"value\":\"x\",\"ttl\":NaN}",
-        "{\"value\":\"x\",\"ttl\":99999999999999999999}", "{\"value\":\"x\",\"ifVersion\":-1}", "{\"value\":\"x\",\"ifVersion\":\"1\"}",
-        &deep("[", "]"), &deep("{\"a\":", "}").replace("\"a\":}", "\"a\":1}"), &deep_extra,
+        "{",
+        "[]",
+        "\"x\"",
+        "7",
+        "null",
+        "{}",
+        "{\"value\":1}",
+        "{\"value\":null}",
+        "{\"value\":[\"x\"]}",
+        "{\"value\":{\"a\":1}}",
+        "{\"value\":\"x\"",
+        "{\"value\":\"x\"}}",
+        "{\"value\":\"x\"} {}",
+        "{'value':'x'}",
+        "value=x",
+        "{\"value\":\"x\",}",
+        "{\"Value\":\"x\"}",
+        "{\"value\":\"\\ud800\"}",
+        "\u{feff}{\"value\":\"x\"}",
+        "{\"value\":\"x\",\"ttl\":0}",
+        "{\"value\":\"x\",\"ttl\":-1}",
+        "{\"value\":\"x\",\"ttl\":1e308}",
+        "{\"value\":\"x\",\"ttl\":1e999}",
+        "{\"value\":\"x\",\"ttl\":\"abc\"}",
+        "{\"value\":\"x\",\"ttl\":\"60\"}",
+        "{\"value\":\"x\",\"ttl\":1.5}",
+        "{\"value\":\"x\",\"ttl\":true}",
+        "{\"value\":\"x\",\"ttl\":[]}",
+        "{\"value\":\"x\",\"ttl\":NaN}",
+        "{\"value\":\"x\",\"ttl\":99999999999999999999}",
+        "{\"value\":\"x\",\"ifVersion\":-1}",
+        "{\"value\":\"x\",\"ifVersion\":\"1\"}",
+        &deep("[", "]"),
+        &deep("{\"a\":", "}").replace("\"a\":}", "\"a\":1}"),
+        &deep_extra,
     ]
     .iter()
     .map(|body| body.as_bytes().to_vec())
@@ -53,17 +82,35 @@ fn bodies_that_are_not_what_they_should_be() {
     assert_eq!(entries(&leo), 1);
     assert_eq!(leo.get("/api/v1/status").ok().json()["jobs"]["total"], 0);
     for body in [
-        json!({ "command": "" }), json!({ "command": 7 }), json!({ "command": "echo", "args": "x" }), json!({ "command": "echo", "args": [1] }), json!({ "command": "echo", "timeout": 0 }),
-        json!({ "command": "echo", "timeout": -5 }), json!({ "command": "echo", "timeout": "5" }), json!({ "command": "echo", "timeout": 1e300 }), json!({ "command": "echo", "env": ["A=1"] }),
-        json!({ "command": "echo", "env": { "A": 1 } }), json!({ "command": "echo", "env": { "A=B": "1" } }), json!({ "command": "echo", "env": { "": "1" } }), json!({ "command": "echo", "cwd": 7 }),
-        json!({ "command": "echo", "args": ["a\u{0}b"] }), json!({ "command": "ec\u{0}ho" }), json!({ "command": "echo", "cwd": "/a\u{0}b" }), json!({ "command": "echo", "env": { "A": "a\u{0}" } }),
+        json!({ "command": "" }),
+        json!({ "command": 7 }),
+        json!({ "command": "echo", "args": "x" }),
+        json!({ "command": "echo", "args": [1] }),
+        json!({ "command": "echo", "timeout": 0 }),
+        json!({ "command": "echo", "timeout": -5 }),
+        json!({ "command": "echo", "timeout": "5" }),
+        json!({ "command": "echo", "timeout": 1e300 }),
+        json!({ "command": "echo", "env": ["A=1"] }),
+        json!({ "command": "echo", "env": { "A": 1 } }),
+        json!({ "command": "echo", "env": { "A=B": "1" } }),
+        json!({ "command": "echo", "env": { "": "1" } }),
+        json!({ "command": "echo", "cwd": 7 }),
+        json!({ "command": "echo", "args": ["a\u{0}b"] }),
+        json!({ "command": "ec\u{0}ho" }),
+        json!({ "command": "echo", "cwd": "/a\u{0}b" }),
+        json!({ "command": "echo", "env": { "A": "a\u{0}" } }),
     ] {
         for route in ["/api/v1/execute", "/api/v1/execute/stream"] {
             let answer = leo.post(route, body.clone());
             assert!(answer.status == 400 && matches!(answer.code(), 9003 | 3004), "{body}: {} {}", answer.status, answer.text());
         }
     }
-    for body in [json!({ "command": "no-such-program-anywhere" }), json!({ "command": "echo", "cwd": "/no/such/directory" }), json!({ "command": "/etc/passwd" }), json!({ "command": "/" })] {
+    for body in [
+        json!({ "command": "no-such-program-anywhere" }),
+        json!({ "command": "echo", "cwd": "/no/such/directory" }),
+        json!({ "command": "/etc/passwd" }),
+        json!({ "command": "/" }),
+    ] {
         leo.post("/api/v1/execute", body).refused(400, 3004);
     }
     assert_eq!(leo.get("/api/v1/status").ok().json()["jobs"]["active"], 0);
@@ -77,7 +124,12 @@ fn a_body_of_100_mb_is_refused_without_being_kept() {
         status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().trim_end_matches(" kB").parse().unwrap()
     };
     let before = memory();
-    let head = |length: &str| format!("PUT /api/v1/context/k HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n{length}\r\n\r\n", leo.address, leo.key);
+    let head = |length: &str| {
+        format!(
+            "PUT /api/v1/context/k HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n{length}\r\n\r\n",
+            leo.address, leo.key
+        )
+    };
     // Announced: refused before it is sent.
     http::exchange(leo.address, head("Content-Length: 104857600").as_bytes(), false).refused(413, 9006);
     // Really sent, with its length and in chunks.
@@ -103,11 +155,20 @@ fn a_body_of_100_mb_is_refused_without_being_kept() {
 #[test]
 fn a_request_that_stops_in_the_middle_leaves_nothing() {
     let leo = TestDaemon::new("leo");
-    for part in ["PUT /api/v1/con", "PUT /api/v1/context/k HTTP/1.1\r\nHost: x\r\nAuthor", &format!("PUT /api/v1/context/k HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{{\"value\":\"x\"", leo.address, leo.key)] {
+    for part in [
+        "PUT /api/v1/con",
+        "PUT /api/v1/context/k HTTP/1.1\r\nHost: x\r\nAuthor",
+        &format!(
+            "PUT /api/v1/context/k HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{{\"value\":\"x\"",
+            leo.address, leo.key
+        ),
+    ] {
         let mut stream = http::dial(leo.address);
         stream.write_all(part.as_bytes()).unwrap();
     }
-    for nonsense in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"\r\n\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
+    for nonsense in
+        [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"GET\r\n\r\n", b"\r\n\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
+    {
         let mut stream = http::dial(leo.address);
         stream.write_all(nonsense).unwrap();
         stream.shutdown(std::net::Shutdown::Write).unwrap();
@@ -430,7 +491,13 @@ fn peers_that_are_not_there() {
     let pair = Pair::new();
     let answer = pair.leo.get("/api/v1/at/kay/status");
     assert!(answer.refused(404, 2001).contains("Did you mean `kai`?"));
-    for args in [&["exec", "kay", "touch", "here"][..], &["send", "kay", "f", "f"], &["pull", "kay", "f", "f"], &["context", "get", "k", "--peer", "kay"], &["jobs", "--peer", "kay"]] {
+    for args in [
+        &["exec", "kay", "touch", "here"][..],
+        &["send", "kay", "f", "f"],
+        &["pull", "kay", "f", "f"],
+        &["context", "get", "k", "--peer", "kay"],
+        &["jobs", "--peer", "kay"],
+    ] {
         pair.leo.home.write("f", "x");
         let ran = pair.leo.loopsy(args);
         assert!(ran.refused(1).contains("kai"), "{args:?}: {}", ran.err);

@@ -1,6 +1,9 @@
 //! Values under keys: what is stored is what comes back, by every way in.
 
-use loopsy_shared::api::{context::{ContextKey, GetContext, ListContext, SetContext, Ttl}, wire::encode_segment};
+use loopsy_shared::api::{
+    context::{ContextKey, GetContext, ListContext, SetContext, Ttl},
+    wire::encode_segment,
+};
 use serde_json::json;
 
 use crate::support::{Pair, TestDaemon, block_on, until};
@@ -16,7 +19,12 @@ fn set_get_list_delete_by_every_way_in() {
         let entry = leo.client().call(GetContext { key: ContextKey::try_from("greeting".to_owned()).unwrap() }).await.unwrap();
         assert_eq!((entry.value.as_str(), entry.ttl), ("hällo", None));
         let there = leo.client().at("kai");
-        let request = SetContext { key: ContextKey::try_from("from-leo".to_owned()).unwrap(), value: String::new(), ttl: Some(Ttl::from_seconds(60).unwrap()), if_version: None };
+        let request = SetContext {
+            key: ContextKey::try_from("from-leo".to_owned()).unwrap(),
+            value: String::new(),
+            ttl: Some(Ttl::from_seconds(60).unwrap()),
+            if_version: None,
+        };
         let entry = there.call(request).await.unwrap();
         assert_eq!(entry.from_node_id, leo.node_id);
         assert!(entry.expires_at.unwrap() > entry.updated_at);
@@ -64,7 +72,11 @@ fn keys_of_any_characters_are_one_path_segment() {
         pair.leo.put(key, &value).ok();
         let through = format!("/api/v1/at/kai/context/{}", encode_segment(key));
         pair.leo.call("PUT", &through, Some(json!({ "value": value }))).ok();
-        for answer in [pair.leo.get(&format!("/api/v1/context/{}", encode_segment(key))), pair.leo.get(&through), pair.kai.get(&format!("/api/v1/context/{}", encode_segment(key)))] {
+        for answer in [
+            pair.leo.get(&format!("/api/v1/context/{}", encode_segment(key))),
+            pair.leo.get(&through),
+            pair.kai.get(&format!("/api/v1/context/{}", encode_segment(key))),
+        ] {
             let entry = answer.ok().json();
             assert_eq!((entry["key"].as_str(), entry["value"].as_str()), (Some(key), Some(value.as_str())));
         }

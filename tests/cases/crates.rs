@@ -17,7 +17,12 @@ fn graph() -> BTreeMap<String, Vec<String>> {
     assert!(asked.status.success(), "{}", String::from_utf8_lossy(&asked.stderr));
     let metadata: Value = serde_json::from_slice(&asked.stdout).unwrap();
     let name = |value: &Value| value["name"].as_str().unwrap().to_owned();
-    metadata["packages"].as_array().unwrap().iter().map(|package| (name(package), package["dependencies"].as_array().unwrap().iter().map(name).collect())).collect()
+    metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|package| (name(package), package["dependencies"].as_array().unwrap().iter().map(name).collect()))
+        .collect()
 }
 
 fn sources() -> Vec<(PathBuf, String)> {
@@ -58,7 +63,11 @@ fn no_crate_knows_more_than_it_may() {
 fn only_the_store_speaks_sql() {
     let store = Path::new("daemon/src/store");
     let knows = sources().into_iter().filter(|(_, text)| text.lines().any(|line| !line.trim_start().starts_with("//") && line.contains("rusqlite::")));
-    let outside: Vec<_> = knows.map(|(path, _)| path).filter(|path| !path.starts_with(store) && *path != store.with_extension("rs")).filter(|path| !path.starts_with("tests")).collect();
+    let outside: Vec<_> = knows
+        .map(|(path, _)| path)
+        .filter(|path| !path.starts_with(store) && *path != store.with_extension("rs"))
+        .filter(|path| !path.starts_with("tests"))
+        .collect();
     assert!(outside.is_empty(), "rusqlite outside of daemon/src/store: {outside:?}");
 }
 

@@ -24,12 +24,8 @@ struct FakePeer {
 impl FakePeer {
     fn start(node_id: &str, port: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let fake = Self {
-            port: listener.local_addr().unwrap().port(),
-            node_id: Arc::new(Mutex::new(node_id.to_owned())),
-            seen: Arc::default(),
-            stop: Arc::default(),
-        };
+        let fake =
+            Self { port: listener.local_addr().unwrap().port(), node_id: Arc::new(Mutex::new(node_id.to_owned())), seen: Arc::default(), stop: Arc::default() };
         let (node_id, seen, stop, port) = (Arc::clone(&fake.node_id), Arc::clone(&fake.seen), Arc::clone(&fake.stop), fake.port);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
@@ -72,7 +68,8 @@ fn serve(stream: TcpStream, node_id: &Mutex<String>, seen: &Mutex<Vec<String>>, 
             _ => break,
         }
     }
-    let header = |name: &str| head.lines().find_map(|line| line.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()));
+    let header =
+        |name: &str| head.lines().find_map(|line| line.split_once(':').filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()));
     let target = head.split(' ').nth(1).unwrap_or_default().to_owned();
     if head.is_empty() {
         return;
@@ -85,7 +82,8 @@ fn serve(stream: TcpStream, node_id: &Mutex<String>, seen: &Mutex<Vec<String>>, 
     let identity = json!({ "nodeId": id, "hostname": "fake", "platform": "linux", "version": "1", "port": port, "capabilities": ["execute"] });
     let mut stream = stream;
     let mut say = |status: &str, headers: &str, body: &str| {
-        let _gone = write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
+        let _gone =
+            write!(stream, "HTTP/1.1 {status}\r\nConnection: close\r\nContent-Type: application/json\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len());
     };
     match target.split('?').next().unwrap_or_default() {
         "/api/v1/health" => say("200 OK", "", &json!({ "status": "ok", "nodeId": id, "uptime": 1, "version": "1" }).to_string()),
@@ -140,7 +138,8 @@ fn exec_context_and_files_pass() {
     let pair = Pair::new();
     let ran = pair.leo.post("/api/v1/at/kai/execute", json!({ "command": "pwd" })).ok().json();
     assert_eq!(ran["stdout"].as_str().unwrap().trim(), pair.kai.home.home().to_str().unwrap());
-    let mut stream = Sse::open(pair.leo.address, &pair.leo.key, "POST", "/api/v1/at/kai/execute/stream", None, Some(&json!({ "command": "echo", "args": ["hi"] })));
+    let mut stream =
+        Sse::open(pair.leo.address, &pair.leo.key, "POST", "/api/v1/at/kai/execute/stream", None, Some(&json!({ "command": "echo", "args": ["hi"] })));
     assert_eq!(stream.status, 200);
     assert_eq!(stream.next().data["data"], "hi\n");
     assert_eq!(stream.next().data["type"], "exit");
@@ -167,14 +166,17 @@ fn exec_context_and_files_pass() {
 fn what_stays_and_what_travels() {
     let (leo, fake) = with_fake();
     let bearer = format!("Bearer {}", leo.key);
-    let headers = [("Authorization", bearer.as_str()), ("Cookie", "session=1"), ("X-Custom", "stays"), ("Content-Type", "text/x-anything"), ("Range", "bytes=1-")];
+    let headers =
+        [("Authorization", bearer.as_str()), ("Cookie", "session=1"), ("X-Custom", "stays"), ("Content-Type", "text/x-anything"), ("Range", "bytes=1-")];
     let answer = leo.raw("PATCH", "/api/v1/at/fake/any%2Fwhere/%C3%A4%25?q=%2F&q=2", &headers, Some(b"the body")).ok();
     let echo = answer.json();
     assert_eq!(echo["target"], "/api/v1/any%2Fwhere/%C3%A4%25?q=%2F&q=2", "byte for byte");
     assert_eq!(echo["body"], "the body");
     let head = echo["head"].as_str().unwrap().to_ascii_lowercase();
     assert!(head.starts_with("patch "));
-    for there in ["x-custom: stays", "content-type: text/x-anything", "range: bytes=1-", "bearer lpk_the-key-for-the-fake", &format!("host: 127.0.0.1:{}", fake.port)] {
+    for there in
+        ["x-custom: stays", "content-type: text/x-anything", "range: bytes=1-", "bearer lpk_the-key-for-the-fake", &format!("host: 127.0.0.1:{}", fake.port)]
+    {
         assert!(head.contains(there), "no `{there}` in {head}");
     }
     for here in ["cookie", &leo.key.to_ascii_lowercase(), "sec-fetch"] {

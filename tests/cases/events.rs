@@ -229,7 +229,8 @@ fn a_silent_stream_has_a_heartbeat() {
 fn shutdown_says_so_on_every_stream_and_takes_under_two_seconds() {
     let mut leo = TestDaemon::new("leo");
     let key = leo.mint("mia");
-    let mut streams: Vec<Sse> = (0..20).map(|n| Sse::open(leo.address, if n % 2 == 0 { &leo.key } else { &key }, "GET", "/api/v1/events", None, None)).collect();
+    let mut streams: Vec<Sse> =
+        (0..20).map(|n| Sse::open(leo.address, if n % 2 == 0 { &leo.key } else { &key }, "GET", "/api/v1/events", None, None)).collect();
     streams.iter_mut().for_each(|stream| drop(stream.next()));
     let job = Sse::open(leo.address, &leo.key, "POST", "/api/v1/execute/stream", None, Some(&json!({ "command": "sleep", "args": ["60"] })));
     let idle: Vec<TcpStream> = (0..5).map(|_| crate::support::http::dial(leo.address)).collect();

@@ -27,7 +27,9 @@ fn nothing_left(marker: &str) {
 #[test]
 fn exit_codes_tell_the_truth() {
     let pair = Pair::new();
-    for (script, code) in [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("kill -INT $$", 130), ("kill -SEGV $$", 139)] {
+    for (script, code) in
+        [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -TERM $$", 143), ("kill -INT $$", 130), ("kill -SEGV $$", 139)]
+    {
         let ran = pair.leo.loopsy(&["exec", "kai", "sh", "-c", script]);
         assert_eq!(ran.code, code, "{script}: {}", ran.err);
     }
@@ -113,7 +115,14 @@ fn a_client_that_is_gone_ends_its_streams_job() {
     // A plain call that lost its caller goes on, and its result can be fetched.
     let mut lost = crate::support::http::dial(pair.kai.address);
     let body = json!({ "command": "sh", "args": ["-c", "sleep 0.5; echo result"] }).to_string();
-    write!(lost, "POST /api/v1/execute HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", pair.kai.address, pair.kai.key, body.len()).unwrap();
+    write!(
+        lost,
+        "POST /api/v1/execute HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        pair.kai.address,
+        pair.kai.key,
+        body.len()
+    )
+    .unwrap();
     let job = until("the job", || running(&pair.kai).first().map(|job| job["jobId"].as_str().unwrap().to_owned()));
     drop(lost);
     let ended = until("its end", || Some(pair.kai.get(&format!("/api/v1/execute/jobs/{job}")).ok().json()).filter(|job| job["running"] == false));
@@ -126,7 +135,9 @@ fn a_client_that_is_gone_ends_its_streams_job() {
 fn a_killed_daemon_leaves_nothing_behind() {
     let mut pair = Pair::on_fixed_ports();
     let mark = marker();
-    let script = format!("sleep {mark} & setsid sleep {mark} & (setsid nohup sleep {mark} >/dev/null 2>&1 &) ; (trap '' HUP TERM INT; setsid sh -c 'trap \"\" TERM HUP; sleep {mark}; sleep {mark}' &) ; sleep {mark}");
+    let script = format!(
+        "sleep {mark} & setsid sleep {mark} & (setsid nohup sleep {mark} >/dev/null 2>&1 &) ; (trap '' HUP TERM INT; setsid sh -c 'trap \"\" TERM HUP; sleep {mark}; sleep {mark}' &) ; sleep {mark}"
+    );
     let child = pair.leo.home.command(&["exec", "kai", "sh", "-c", &script]).spawn().unwrap();
     until("the whole tree", || (processes_with(&format!("sleep {mark}")).len() >= 6).then_some(()));
     let begun = Instant::now();
@@ -174,7 +185,10 @@ fn standard_input() {
     let told = pair.kai.post("/api/v1/execute", json!({ "command": "tr", "args": ["a-z", "A-Z"], "stdin": "ünïcode text" })).ok().json();
     assert_eq!(told["stdout"], "üNïCODE TEXT");
     let long = "x".repeat(1_000_000);
-    assert_eq!(pair.kai.post("/api/v1/execute", json!({ "command": "wc", "args": ["-c"], "stdin": long })).ok().json()["stdout"].as_str().unwrap().trim(), "1000000");
+    assert_eq!(
+        pair.kai.post("/api/v1/execute", json!({ "command": "wc", "args": ["-c"], "stdin": long })).ok().json()["stdout"].as_str().unwrap().trim(),
+        "1000000"
+    );
 }
 
 #[test]
@@ -207,7 +221,10 @@ fn output_of_any_size_and_kind_is_byte_exact() {
     // In one answer: text as text, bytes as base64, the first MiB of much.
     let binary = pair.kai.post("/api/v1/execute", json!({ "command": "cat", "args": ["all"] })).ok().json();
     use base64::Engine;
-    assert_eq!((binary["stdoutEncoding"].as_str(), base64::engine::general_purpose::STANDARD.decode(binary["stdout"].as_str().unwrap()).unwrap()), (Some("base64"), all));
+    assert_eq!(
+        (binary["stdoutEncoding"].as_str(), base64::engine::general_purpose::STANDARD.decode(binary["stdout"].as_str().unwrap()).unwrap()),
+        (Some("base64"), all)
+    );
     let much = pair.kai.post("/api/v1/execute", json!({ "command": "cat", "args": ["noise"] })).ok().json();
     assert_eq!((&much["truncated"], &much["totalBytes"]), (&json!(true), &json!(10 << 20)));
     // And all of it can be read again, piece by piece.
@@ -339,7 +356,14 @@ fn input_is_fed_once_and_closed() {
     let mut stream = Sse::open(leo.address, &leo.key, "POST", "/api/v1/execute/stream", None, Some(&json!({ "command": "cat", "pipeStdin": true })));
     let job = stream.headers.iter().find(|(name, _)| name == "x-loopsy-job-id").unwrap().1.clone();
     let bearer = format!("Bearer {}", leo.key);
-    let feed = |content: &[u8]| leo.raw("POST", &format!("/api/v1/execute/jobs/{job}/input"), &[("Authorization", &bearer), ("Content-Type", "application/octet-stream")], Some(content));
+    let feed = |content: &[u8]| {
+        leo.raw(
+            "POST",
+            &format!("/api/v1/execute/jobs/{job}/input"),
+            &[("Authorization", &bearer), ("Content-Type", "application/octet-stream")],
+            Some(content),
+        )
+    };
     feed(b"fed\n").ok();
     assert_eq!(stream.next().data["data"], "fed\n");
     assert_eq!(stream.next().data["type"], "exit");

@@ -14,7 +14,14 @@ fn add_list_remove_by_the_command_line() {
     assert!(leo.loopsy(&["peers"]).ok().out.len() < 200);
     leo.loopsy(&["peers", "add", &format!("127.0.0.1:{}", kai.port())]).ok();
     // Without a key only the id is learned; with one, the name too.
-    until("its id", || leo.get("/api/v1/peers").ok().json()["peers"].as_array().unwrap().iter().any(|peer| peer["nodeId"] == kai.node_id.as_str() && peer["status"] == "online").then_some(()));
+    until("its id", || {
+        leo.get("/api/v1/peers").ok().json()["peers"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|peer| peer["nodeId"] == kai.node_id.as_str() && peer["status"] == "online")
+            .then_some(())
+    });
     connect(&leo, &kai);
     let listed = leo.loopsy(&["peers", "list"]).ok().text();
     assert!(listed.contains("kai") && listed.contains("online"), "{listed}");
@@ -125,7 +132,15 @@ fn a_handshake_changes_no_record_but_its_own() {
         assert_eq!(after[field], before[field], "{field}");
     }
     pair.leo.get("/api/v1/at/kai/identity").ok();
-    for (field, value) in [("nodeId", json!("")), ("hostname", json!("")), ("platform", json!(7)), ("version", json!("")), ("port", json!(0)), ("port", json!(70000)), ("capabilities", json!("x"))] {
+    for (field, value) in [
+        ("nodeId", json!("")),
+        ("hostname", json!("")),
+        ("platform", json!(7)),
+        ("version", json!("")),
+        ("port", json!(0)),
+        ("port", json!(70000)),
+        ("capabilities", json!("x")),
+    ] {
         let mut bad = hello("11111111-2222-4333-8444-555555555555", "mia");
         bad[field] = value;
         pair.leo.call_as(&key, "POST", "/api/v1/peers/handshake", Some(bad)).refused(400, 9003);

@@ -35,7 +35,16 @@ fn keys_are_in_config_and_credentials_and_nowhere_else() {
     heard.push_str(&leo.raw("GET", "/api/v1/status", &[("Authorization", &format!("Bearer {}x", leo.key))], None).text());
     heard.push_str(&leo.post("/api/v1/peers/connect", json!({ "address": "127.0.0.1", "port": kai.port(), "key": format!("{}x", leo.key) })).text());
     heard.push_str(&leo.post("/api/v1/peers/connect", json!({ "address": 7, "key": leo.key })).text());
-    for args in [&["status"][..], &["peers"], &["doctor"], &["logs"], &["logs", "--daemon", "-n", "all"], &["exec", "kai", "env"], &["jobs", "--json"], &["peers", "--json"]] {
+    for args in [
+        &["status"][..],
+        &["peers"],
+        &["doctor"],
+        &["logs"],
+        &["logs", "--daemon", "-n", "all"],
+        &["exec", "kai", "env"],
+        &["jobs", "--json"],
+        &["peers", "--json"],
+    ] {
         let ran = leo.loopsy(args);
         heard.push_str(&ran.text());
         heard.push_str(&ran.err);

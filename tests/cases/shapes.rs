@@ -45,7 +45,10 @@ fn peers() {
     has_keys(&added, reference);
     assert_eq!(added["nodeId"], "manual-192.0.2.1:19532");
     assert_eq!((added["hostname"].as_str(), added["platform"].as_str(), added["version"].as_str()), (Some("192.0.2.1"), Some("unknown"), Some("unknown")));
-    assert_eq!((&added["status"], &added["lastSeen"], &added["capabilities"], &added["manuallyAdded"]), (&json!("unknown"), &json!(0), &json!([]), &json!(true)));
+    assert_eq!(
+        (&added["status"], &added["lastSeen"], &added["capabilities"], &added["manuallyAdded"]),
+        (&json!("unknown"), &json!(0), &json!([]), &json!(true))
+    );
     let removed = pair.leo.call("DELETE", "/api/v1/peers/manual-192.0.2.1%3A19532", None).ok().json();
     assert_eq!(removed, json!({ "success": true, "nodeId": "manual-192.0.2.1:19532" }));
     pair.leo.call("DELETE", "/api/v1/peers/manual-192.0.2.1%3A19532", None).refused(404, 2001);

@@ -67,8 +67,17 @@ fn a_folder_goes_by_its_rules() {
     let pair = Pair::new();
     let home = &pair.leo.home;
     for (name, content) in [
-        ("tree/a.txt", "a"), ("tree/.hidden", "h"), ("tree/sub/b.txt", "b"), ("tree/sub/ä ö 日本 🦀.txt", "u"), ("tree/target/big.o", "o"), ("tree/x.log", "log"),
-        ("tree/sub/keep.log", "keep"), ("tree/secret.env", "s"), ("tree/.gitignore", "target/\n*.log\n!keep.log\n"), ("tree/.loopsyignore", "*.env\n"), ("tree/tmp.bak", "bak"),
+        ("tree/a.txt", "a"),
+        ("tree/.hidden", "h"),
+        ("tree/sub/b.txt", "b"),
+        ("tree/sub/ä ö 日本 🦀.txt", "u"),
+        ("tree/target/big.o", "o"),
+        ("tree/x.log", "log"),
+        ("tree/sub/keep.log", "keep"),
+        ("tree/secret.env", "s"),
+        ("tree/.gitignore", "target/\n*.log\n!keep.log\n"),
+        ("tree/.loopsyignore", "*.env\n"),
+        ("tree/tmp.bak", "bak"),
     ] {
         home.write(name, content);
     }
@@ -122,11 +131,20 @@ fn a_push_goes_on_after_the_receiver_was_killed() {
     let content = noise(96 << 20, 2);
     pair.leo.home.write("big", &content);
     pair.kai.home.write("there", "old content");
-    let started = pair.leo.post("/api/v1/transfers", json!({ "peer": "kai", "direction": "push", "source": pair.leo.home.home().join("big"), "destination": "there" })).ok().json();
+    let started = pair
+        .leo
+        .post("/api/v1/transfers", json!({ "peer": "kai", "direction": "push", "source": pair.leo.home.home().join("big"), "destination": "there" }))
+        .ok()
+        .json();
     let id = started["transferId"].as_str().unwrap().to_owned();
     let state = |pair: &Pair| pair.leo.get(&format!("/api/v1/transfers/{id}")).ok().json();
     // Some of it must be on kai's disk, so that there is something to go on from.
-    until("some of it", || (files_below(&pair.kai.home.home()).iter().any(|path| path.extension().is_some_and(|e| e == "part") && std::fs::metadata(path).is_ok_and(|m| m.blocks() > 16_000))).then_some(()));
+    until("some of it", || {
+        (files_below(&pair.kai.home.home())
+            .iter()
+            .any(|path| path.extension().is_some_and(|e| e == "part") && std::fs::metadata(path).is_ok_and(|m| m.blocks() > 16_000)))
+        .then_some(())
+    });
     pair.kai.kill9();
     let now = state(&pair);
     assert_eq!(std::fs::read_to_string(pair.kai.home.home().join("there")).unwrap(), "old content", "the old file is whole until the new one is");
@@ -207,7 +225,9 @@ fn another_content_than_announced_replaces_nothing() {
 fn the_forms_of_the_reference_client() {
     let kai = TestDaemon::new("kai");
     let bearer = format!("Bearer {}", kai.key);
-    let form = |parts: &str| kai.raw("POST", "/api/v1/transfer/push", &[("Authorization", &bearer), ("Content-Type", "multipart/form-data; boundary=X")], Some(parts.as_bytes()));
+    let form = |parts: &str| {
+        kai.raw("POST", "/api/v1/transfer/push", &[("Authorization", &bearer), ("Content-Type", "multipart/form-data; boundary=X")], Some(parts.as_bytes()))
+    };
     let dest = |path: &str| format!("--X\r\nContent-Disposition: form-data; name=\"destPath\"\r\n\r\n{path}\r\n");
     let file = "--X\r\nContent-Disposition: form-data; name=\"file\"; filename=\"ignored.bin\"\r\nContent-Type: application/octet-stream\r\n\r\nhello\r\n";
     let done = form(&format!("{}{file}--X--\r\n", dest("new/dirs/a.txt"))).ok().json();
@@ -240,7 +260,10 @@ fn a_pull_says_what_comes() {
         let pulled = kai.post("/api/v1/transfer/pull", json!({ "sourcePath": name })).ok();
         assert_eq!(pulled.body, name.as_bytes());
         assert_eq!(pulled.header("content-type"), Some("application/octet-stream"));
-        assert_eq!((pulled.header("content-length"), pulled.header("x-loopsy-file-size")), (Some(name.len().to_string().as_str()), Some(name.len().to_string().as_str())));
+        assert_eq!(
+            (pulled.header("content-length"), pulled.header("x-loopsy-file-size")),
+            (Some(name.len().to_string().as_str()), Some(name.len().to_string().as_str()))
+        );
         assert_eq!((pulled.header("x-loopsy-modified"), pulled.header("x-loopsy-mode")), (Some("1600000000123"), Some("604")));
         assert_eq!(pulled.header("x-content-type-options"), Some("nosniff"));
         let disposition = pulled.header("content-disposition").unwrap();
@@ -299,7 +322,11 @@ fn transfers_end_as_events_say() {
     assert_eq!((&last["type"], &info["state"], &info["peer"], &info["direction"]), (&json!("transfer-changed"), &json!("done"), &json!("kai"), &json!("push")));
     assert!(info["endedAt"].is_u64());
     assert_eq!(pair.leo.get("/api/v1/transfers").ok().json()["transfers"][0], *info);
-    for body in [json!({}), json!({ "peer": "kai", "direction": "sideways", "source": "a", "destination": "b" }), json!({ "peer": "kai", "direction": "push", "source": 1, "destination": "b" })] {
+    for body in [
+        json!({}),
+        json!({ "peer": "kai", "direction": "sideways", "source": "a", "destination": "b" }),
+        json!({ "peer": "kai", "direction": "push", "source": 1, "destination": "b" }),
+    ] {
         pair.leo.post("/api/v1/transfers", body).refused(400, 9003);
     }
     pair.leo.post("/api/v1/transfers", json!({ "peer": "nobody", "direction": "push", "source": "f", "destination": "b" })).refused(404, 2001);

@@ -125,17 +125,18 @@ impl Routes {
         F: Fn(App, Caller, RawPathParams, Request) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Response, ApiError>> + Send,
     {
-        let serve = move |State(app): State<App>, Extension(visitor): Extension<Visitor>, path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
-            let handler = handler.clone();
-            async move {
-                let outcome = match (admit(&app, &visitor, &spec), path) {
-                    (Ok(caller), Ok(path)) => handler(app, caller, path, request).await,
-                    (Ok(_), Err(_)) => Err(not_utf8()),
-                    (Err(refusal), _) => Err(refusal),
-                };
-                outcome.unwrap_or_else(|e| error::response(&e))
-            }
-        };
+        let serve =
+            move |State(app): State<App>, Extension(visitor): Extension<Visitor>, path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+                let handler = handler.clone();
+                async move {
+                    let outcome = match (admit(&app, &visitor, &spec), path) {
+                        (Ok(caller), Ok(path)) => handler(app, caller, path, request).await,
+                        (Ok(_), Err(_)) => Err(not_utf8()),
+                        (Err(refusal), _) => Err(refusal),
+                    };
+                    outcome.unwrap_or_else(|e| error::response(&e))
+                }
+            };
         let filter = match spec.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,

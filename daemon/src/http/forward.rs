@@ -40,7 +40,12 @@ const STAYS_HERE: [HeaderName; 12] = [
 ];
 
 /// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
-pub(super) async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: Result<RawPathParams, RawPathParamsRejection>, request: Request) -> Response {
+pub(super) async fn forward(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
     match pass(&app, &visitor, path.as_ref().ok(), request).await {
         Ok(response) => response,
         Err(refusal) => error::response(&refusal),
