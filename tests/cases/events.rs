@@ -141,7 +141,7 @@ fn the_typed_client_resumes_through_a_bad_network() {
         });
         let _stop = Stop(&stop);
         block_on(async {
-            let client = Client::new(Transport::new().unwrap(), proxy.to_string(), Some(&Secret::new(leo.key.as_str()))).unwrap();
+            let client = Client::new(Transport::default(), proxy.to_string(), Some(&Secret::new(leo.key.as_str()))).unwrap();
             let mut events = Box::pin(client.watch(&WatchEvents { topics: Some("context".to_owned()), ..WatchEvents::default() }, None).unwrap());
             let (mut next, mut lost, mut seen) = (None::<u64>, 0, 0);
             while cuts.load(Ordering::Relaxed) < 12 || seen < 100 {

@@ -165,7 +165,7 @@ impl TestDaemon {
 
     /// The typed client with the owner's key.
     pub(crate) fn client(&self) -> Client {
-        Client::new(Transport::new().unwrap(), self.address.to_string(), Some(&Secret::new(self.key.as_str()))).unwrap()
+        Client::new(Transport::default(), self.address.to_string(), Some(&Secret::new(self.key.as_str()))).unwrap()
     }
 
     /// What `/peers` says about a peer, when it is there.
