@@ -291,10 +291,11 @@ fn a_denied_command_is_denied_in_every_disguise() {
             let said = pair.kai.post(target, body.clone()).refused(400, 3001);
             assert!(said.contains("denylist"), "{said}");
         }
-        let answer = pair.leo.post("/api/v1/at/kai/execute", body);
-        assert_eq!((answer.status, answer.code()), (400, 3001), "{words:?}");
     }
-    for words in disguises.iter().step_by(6) {
+    // Through the door as well; a peer may ask 30 times a minute, so not all of them again.
+    for words in disguises.iter().step_by(4) {
+        let answer = pair.leo.post("/api/v1/at/kai/execute", json!({ "command": words[0], "args": words[1..] }));
+        assert_eq!((answer.status, answer.code()), (400, 3001), "{words:?}");
         let mut args = vec!["exec".to_owned(), "kai".to_owned(), "--".to_owned()];
         args.extend(words.iter().cloned());
         let ran = pair.leo.loopsy(&args);
@@ -405,7 +406,7 @@ fn what_is_no_file_does_not_hang() {
         let stat = leo.post("/api/v1/transfer/stat", json!({ "path": name, "hashBytes": 10 }));
         assert!(stat.status == 200 || stat.code() == 4002, "{}", stat.text());
         let pushed = push(&leo, name, &[], b"x");
-        assert!(pushed.status == 400 && matches!(pushed.code(), 4001 | 4002 | 4005), "{}", pushed.text());
+        assert!(pushed.status == 400 && matches!(pushed.code(), 4001 | 4002 | 4005 | 9003), "{}", pushed.text());
     }
     leo.post("/api/v1/transfer/pull", json!({ "sourcePath": "zero" })).refused(400, 4001);
     assert!(begun.elapsed() < Duration::from_secs(5));
@@ -512,7 +513,8 @@ fn peers_that_are_not_there() {
     let entry = config.split("allowedKeys: {").nth(1).and_then(|rest| rest.split('}').next()).unwrap().to_owned();
     pair.kai.home.edit_config(&entry, "");
     pair.kai.post("/api/v1/reload", json!({})).ok();
-    pair.leo.get("/api/v1/at/kai/status").refused(403, 1002);
+    let said = pair.leo.get("/api/v1/at/kai/status").refused(409, 2008);
+    assert!(said.contains("kai") && said.contains("loopsy connect"), "{said}");
     let ran = pair.leo.loopsy(&["exec", "kai", "touch", "here"]);
     ran.refused(4);
     assert!(pair.leo.loopsy(&["send", "kai", "f", "f"]).code == 4);

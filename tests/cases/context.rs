@@ -94,18 +94,31 @@ fn keys_of_any_characters_are_one_path_segment() {
     assert_eq!(pair.kai.get("/api/v1/context").ok().json()["entries"], json!([]));
 }
 
-/// WHATWG URLs take `.`, `..` and their encoded forms for directions, not names.
+/// URL libraries take `.`, `..` and their encoded forms for directions. By plain HTTP they are keys like any other; where a library is in between, they are
+/// refused, and never lead to another path.
 #[test]
-fn dots_are_keys_too() {
+fn dots_never_lead_to_another_path() {
     let pair = Pair::new();
+    pair.leo.put("kept", "kept").ok();
+    pair.kai.put("kept", "kept").ok();
     for key in [".", ".."] {
+        let segment = encode_segment(key);
         pair.leo.put(key, "dots").ok();
-        assert_eq!(pair.leo.get(&format!("/api/v1/context/{}", encode_segment(key))).ok().json()["key"], key);
-        pair.leo.loopsy(&["context", "set", key, "dots"]).ok();
-        assert_eq!(pair.leo.loopsy(&["context", "get", key]).ok().text(), "dots");
-        pair.leo.loopsy(&["context", "set", key, "dots", "--peer", "kai"]).ok();
-        assert_eq!(pair.leo.loopsy(&["context", "get", key, "--peer", "kai"]).ok().text(), "dots");
-        pair.leo.loopsy(&["context", "delete", key]).ok();
+        assert_eq!(pair.leo.get(&format!("/api/v1/context/{segment}")).ok().json()["key"], key);
+        pair.leo.call("DELETE", &format!("/api/v1/context/{segment}"), None).ok();
+        for args in [&["context", "set", key, "x"][..], &["context", "get", key], &["context", "delete", key], &["context", "set", key, "x", "--peer", "kai"]] {
+            let ran = pair.leo.loopsy(args);
+            assert!(ran.refused(1).contains("direction"), "{}", ran.err);
+        }
+        for target in
+            [format!("/api/v1/at/kai/context/{segment}"), format!("/api/v1/at/kai/context/{segment}/status"), format!("/api/v1/at/kai/{segment}/{segment}/x")]
+        {
+            pair.leo.get(&target).refused(400, 9003);
+            pair.leo.call("DELETE", &target, None).refused(400, 9003);
+        }
+    }
+    for daemon in [&pair.leo, &pair.kai] {
+        assert_eq!(daemon.get("/api/v1/context").ok().json()["entries"].as_array().unwrap().len(), 1);
     }
 }
 

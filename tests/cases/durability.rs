@@ -181,18 +181,3 @@ fn a_reference_installations_files_are_taken_over_and_bad_ones_are_refused() {
         assert!(!home.data().join("daemon.json").exists());
     }
 }
-
-#[test]
-fn a_newer_store_is_refused_with_a_sentence() {
-    let mut leo = TestDaemon::new("leo");
-    leo.put("k", "v").ok();
-    leo.stop();
-    let store = leo.home.data().join("loopsy.db");
-    let mut bytes = std::fs::read(&store).unwrap();
-    // SQLite's `user_version` lies at offset 60 of the header, big endian.
-    bytes[60..64].copy_from_slice(&9999u32.to_be_bytes());
-    std::fs::write(&store, &bytes).unwrap();
-    let ran = leo.loopsy(&["daemon", "run"]);
-    assert!(ran.refused(78).contains("newer"), "{}", ran.err);
-    assert_eq!(std::fs::read(&store).unwrap(), bytes);
-}

@@ -154,7 +154,10 @@ fn the_typed_client_resumes_through_a_bad_network() {
                         next = Some(number + 1);
                         seen += 1;
                     }
-                    Watched::Event { event: Event::Snapshot { .. }, .. } => assert!(next.is_none(), "a snapshot in the middle"),
+                    Watched::Event { id, event: Event::Snapshot { .. } } => {
+                        let daemon = leo.said();
+                        assert!(next.is_none(), "a snapshot in the middle: {id:?} before {next:?}, {} cuts\n{daemon}", cuts.load(Ordering::Relaxed));
+                    }
                     _ => {}
                 }
             }

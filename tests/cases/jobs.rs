@@ -271,12 +271,15 @@ fn both_streams_come_before_the_end() {
 
 #[test]
 fn a_grandchild_that_holds_the_pipes_does_not_hold_the_answer() {
-    let leo = TestDaemon::new("leo");
+    let mut leo = TestDaemon::new("leo");
     let mark = marker();
     let begun = Instant::now();
     let result = leo.post("/api/v1/execute", json!({ "command": "sh", "args": ["-c", format!("sleep {mark} & echo done")] })).ok().json();
     assert_eq!((&result["stdout"], &result["exitCode"]), (&json!("done\n"), &json!(0)));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    // What a command left running on purpose goes on, but never longer than the daemon.
+    assert!(running(&leo).is_empty());
+    leo.stop();
     nothing_left(&mark);
 }
 

@@ -72,12 +72,16 @@ pub(crate) fn noise(length: usize, seed: u64) -> Vec<u8> {
     out
 }
 
-/// Processes whose command line holds a text.
+/// Processes whose command line holds a text, but for our own command line that was told to run it.
 pub(crate) fn processes_with(needle: &str) -> Vec<i32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else { continue };
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let exec = [env!("CARGO_BIN_EXE_loopsy").as_bytes(), b"\0exec\0"].concat();
+        if line.starts_with(&exec) {
+            continue;
+        }
         if String::from_utf8_lossy(&line).replace('\0', " ").contains(needle) {
             found.push(pid);
         }

@@ -25,8 +25,8 @@ impl Pair {
         connect(&leo, &kai);
         connect(&kai, &leo);
         until("both peers online", || {
-            let online = |at: &TestDaemon, name| at.peer(name).is_some_and(|peer| peer["status"] == "online" && peer["trusted"] == true);
-            (online(&leo, "kai") && online(&kai, "leo")).then_some(())
+            let online = |at: &TestDaemon, name: &str| at.peer(name).is_some_and(|peer| peer["status"] == "online" && peer["trusted"] == true);
+            (online(&leo, &kai.home.name) && online(&kai, &leo.home.name)).then_some(())
         });
         Self { leo, kai }
     }
