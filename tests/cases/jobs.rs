@@ -98,13 +98,7 @@ fn ctrl_c_here_cancels_there() {
 #[test]
 fn a_client_that_is_gone_ends_its_streams_job() {
     let pair = Pair::new();
-    // The command line is killed, a raw stream is cut, and one through the door too.
     let mark = marker();
-    let mut child = pair.leo.home.command(&["exec", "kai", "sleep", &mark]).spawn().unwrap();
-    until("the job", || (running(&pair.kai).len() == 1).then_some(()));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    nothing_left(&mark);
     let body = json!({ "command": "sh", "args": ["-c", format!("sleep {mark} & sleep {mark}")] });
     let direct = Sse::open(pair.kai.address, &pair.kai.key, "POST", "/api/v1/execute/stream", None, Some(&body));
     let through = Sse::open(pair.leo.address, &pair.leo.key, "POST", "/api/v1/at/kai/execute/stream", None, Some(&body));
@@ -129,6 +123,20 @@ fn a_client_that_is_gone_ends_its_streams_job() {
     assert_eq!(ended["exit"]["exitCode"], 0, "{ended}");
     let output = pair.kai.get(&format!("/api/v1/execute/jobs/{job}/output")).ok().json();
     assert_eq!((&output["chunks"][0]["data"], &output["end"]), (&json!("result\n"), &json!(true)), "{output}");
+}
+
+/// The command line asks for 30 seconds in which it can come back to a job whose stream was lost. One that was killed does not come back.
+#[test]
+fn a_command_line_that_was_killed_ends_its_job_after_its_linger() {
+    let pair = Pair::new();
+    let mark = marker();
+    let mut child = pair.leo.home.command(&["exec", "kai", "sleep", &mark]).spawn().unwrap();
+    until("the job", || (running(&pair.kai).len() == 1).then_some(()));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    std::thread::sleep(Duration::from_secs(25));
+    nothing_left(&mark);
+    until("the list to be empty", || running(&pair.kai).is_empty().then_some(()));
 }
 
 #[test]
