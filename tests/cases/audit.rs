@@ -76,9 +76,9 @@ fn the_chain_goes_on_over_a_restart_and_a_kill() {
             leo.get("/api/v1/status").ok();
         }
         if round % 2 == 0 {
-            leo.kill9()
+            leo.kill9();
         } else {
-            drop(leo.stop())
+            leo.stop();
         }
         leo.launch(&[]);
     }

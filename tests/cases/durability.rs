@@ -28,7 +28,7 @@ impl Writer {
         while !stop.load(Ordering::Relaxed) {
             self.sequence += 1;
             let name = format!("w{number}-{}", self.sequence % 5);
-            let value = (self.sequence % 3 != 0).then(|| format!("{number}/{}/{}", self.sequence, "x".repeat((self.sequence % 700) as usize)));
+            let value = (!self.sequence.is_multiple_of(3)).then(|| format!("{number}/{}/{}", self.sequence, "x".repeat((self.sequence % 700) as usize)));
             let (method, body) = match &value {
                 Some(value) => ("PUT", Some(json!({ "value": value }).to_string())),
                 None => ("DELETE", None),
