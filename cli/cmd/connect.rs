@@ -50,6 +50,7 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
         return DONE;
     }
     let (address, port) = parse_address(&text, None).map_err(Error::usage)?;
+    let mut issued = None;
     if !args.no_mint {
         let name = name_for(args.name.as_deref(), Some(&(address.clone(), port)))?;
         if ctx.local()?.config.auth.allowed_keys.contains_key(&name) {
@@ -60,6 +61,7 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
             }
         }
         let minted = client.call(MintPeerKey { name: name.clone() }).await?;
+        issued = Some(name.clone());
         if ctx.out.json {
             ctx.out.value_line(&minted)?;
         } else {
@@ -71,7 +73,7 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
         ctx.out.say("Stopped. The other machine can call this one with the key above; this one cannot call it yet.")?;
         return DONE;
     };
-    let peer = client.call(ConnectPeer { address, port, key }).await?;
+    let peer = client.call(ConnectPeer { address, port, key, issued }).await?;
     if ctx.out.json {
         ctx.out.value_line(&peer)?
     } else {

@@ -163,7 +163,7 @@ async fn show(ctx: &Ctx, args: &Demo, place: &Path, nodes: &mut Vec<Node>) -> Re
 async fn join(node: &Node, other: &Node) -> Result<(), Error> {
     let minted = other.client()?.call(MintPeerKey { name: node.name.to_owned() }).await?;
     let (address, port) = other.place()?;
-    node.client()?.call(ConnectPeer { address, port, key: minted.key }).await?;
+    node.client()?.call(ConnectPeer { address, port, key: minted.key, issued: None }).await?;
     Ok(())
 }
 

@@ -37,7 +37,7 @@ async fn generate(ctx: &Ctx, yes: bool) -> Result<u8, Error> {
             return Err(Error::usage("Replacing the key needs a yes.").hint("Pass `--yes`."));
         }
         ctx.out.remark("The old key stops at once: scripts and tools that use it must get the new one.");
-        ctx.out.remark("Peers are not cut off; they have keys of their own. Running commands and transfers go on.");
+        ctx.out.remark("Peers are not cut off; they have keys of their own. Commands that you run with the old key are ended.");
         if !ctx.out.confirm("Replace this node's own key?")? {
             ctx.out.say("The key was not changed.")?;
             return Ok(FAILURE);

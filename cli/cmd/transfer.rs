@@ -68,7 +68,11 @@ async fn carry(ctx: &Ctx, direction: Direction, source: String, destination: Str
     let mut terminations = signal(SignalKind::terminate())?;
     let request = StartTransfer { peer: args.peer, direction, source, destination, dry_run: args.dry_run, ignore: args.ignore, no_ignore: args.no_ignore };
     let begun = Instant::now();
-    let started = client.call(request).await?;
+    // Nothing is left behind when the call is dropped: the daemon starts the transfer last.
+    let started = tokio::select! {
+        started = client.call(request) => started?,
+        () = either(&mut interrupts, &mut terminations) => return Err(Error::Silent(INTERRUPTED)),
+    };
     let id = started.transfer_id.clone();
     let mut view = View::new(ctx, &started);
     let followed = {

@@ -100,7 +100,13 @@ impl App {
     /// What is not well, of all services.
     pub fn problems(&self) -> Vec<Problem> {
         let store = self.store.problem().map(|(message, since)| Problem { part: "store".to_owned(), message, since });
-        self.settings.problem().into_iter().chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        let tls = self.config().tls.enabled.then(|| Problem {
+            part: "tls".to_owned(),
+            message: "`tls.enabled` is set, but this version does not encrypt connections between nodes yet. Use a network that you trust, or a VPN."
+                .to_owned(),
+            since: self.started_at,
+        });
+        self.settings.problem().into_iter().chain(tls).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

@@ -123,6 +123,13 @@ impl Audit {
         }
     }
 
+    /// Records a request without waiting, where nobody can wait any more.
+    pub fn record_now(&self, line: Line) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.queue.try_send(Some(line)) {
+            self.state.note(Err(io::Error::new(io::ErrorKind::TimedOut, "the disk is too slow")), 1);
+        }
+    }
+
     /// What is wrong with the log.
     pub fn problem(&self) -> Option<Problem> {
         self.state.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -197,14 +204,19 @@ impl Log {
 
     fn append(&mut self, lines: &[Line], max_bytes: u64, keep: usize) -> io::Result<()> {
         let mut text = Vec::with_capacity(lines.len() * 384);
+        let mut last = self.last;
         for line in lines {
             let start = text.len();
-            serde_json::to_writer(&mut text, &Chained { line, prev: secret::hex(&self.last) })?;
-            self.last = secret::digest(&text[start..]);
+            serde_json::to_writer(&mut text, &Chained { line, prev: secret::hex(&last) })?;
+            last = secret::digest(&text[start..]);
             text.push(b'\n');
         }
-        self.file.write_all(&text)?;
-        self.size += text.len() as u64;
+        if let Err(error) = self.file.write_all(&text) {
+            // Half of it may be there. The chain goes on from the last whole line.
+            self.file.set_len(self.size)?;
+            return Err(error);
+        }
+        (self.size, self.last) = (self.size + text.len() as u64, last);
         self.head.seek(SeekFrom::Start(0))?;
         self.head.write_all(secret::hex(&self.last).as_bytes())?;
         if self.size >= max_bytes {
@@ -218,7 +230,10 @@ impl Log {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
             other => other,
         };
-        ignore_missing(fs::remove_file(rotated(&self.dir, keep.max(1))))?;
+        // All that are too many, should fewer be kept than before.
+        for number in (keep.max(1)..).take_while(|number| *number == keep.max(1) || rotated(&self.dir, *number).exists()) {
+            ignore_missing(fs::remove_file(rotated(&self.dir, number)))?;
+        }
         for number in (1..keep.max(1)).rev() {
             ignore_missing(fs::rename(rotated(&self.dir, number), rotated(&self.dir, number + 1)))?;
         }
@@ -304,8 +319,14 @@ pub fn verify(logs: &Path) -> io::Result<Verdict> {
             other => BufReader::new(other?),
         };
         (file, number) = (path, 0);
-        for line in reader.split(b'\n') {
-            let line = line?;
+        let mut reader = reader;
+        loop {
+            let mut line = Vec::new();
+            reader.read_until(b'\n', &mut line)?;
+            // A line without its end is being written right now, or was torn by a crash and goes at the next start.
+            if line.pop() != Some(b'\n') {
+                break;
+            }
             (lines, number) = (lines + 1, number + 1);
             let broken = |reason: &str| Ok(Verdict::Broken { file: file.clone(), line: number, reason: reason.to_owned() });
             let Some(prev) = serde_json::from_slice::<Prev>(&line).ok().and_then(|line| secret::parse_digest(&line.prev)) else {

@@ -16,7 +16,8 @@ pub fn watch(path: &Path) -> notify::Result<(mpsc::Receiver<()>, RecommendedWatc
     let (raw, mut changes) = mpsc::channel::<()>(1);
     let name = path.file_name().map(ToOwned::to_owned);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-        let concerns = event.is_ok_and(|event| !event.kind.is_access() && event.paths.iter().any(|path| path.file_name() == name.as_deref()));
+        let concerns =
+            event.is_ok_and(|event| event.need_rescan() || (!event.kind.is_access() && event.paths.iter().any(|path| path.file_name() == name.as_deref())));
         if concerns {
             // Full means that a change is announced already.
             let _already_announced = raw.try_send(());

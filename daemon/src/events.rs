@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 /// Events that can be replayed. A stream that falls further behind gets a snapshot instead.
 const RING_EVENTS: usize = 4096;
-/// Bytes of context values and job arguments that can be replayed, roughly. They are the only large parts of events.
+/// Bytes of what is large in events (values, arguments, lists of paths) that can be replayed, roughly.
 const RING_BYTES: usize = 8 << 20;
 
 /// The node's events. Cheap to clone.
@@ -111,6 +111,10 @@ fn weight(event: &Event) -> usize {
     match event {
         Event::ContextChanged { entry } => 128 + entry.value.len(),
         Event::JobChanged { job } => 256 + job.args.iter().map(String::len).sum::<usize>(),
+        Event::TransferChanged { transfer } => {
+            256 + transfer.planned.iter().map(String::len).sum::<usize>()
+                + transfer.left_out.iter().map(|left| 64 + left.path.len() + left.reason.len()).sum::<usize>()
+        }
         _ => 128,
     }
 }

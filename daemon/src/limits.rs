@@ -14,6 +14,8 @@ use loopsy_shared::{api::Category, config::RateLimits};
 const WRONG_KEYS: u32 = 30;
 /// Buckets kept at most; full ones are forgotten first, which loses nothing.
 const MOST_BUCKETS: usize = 10_000;
+/// Parts of transfers a minute: many small files pass, a flood does not.
+const MOST_PARTS: u32 = 30_000;
 /// A transfer that was silent for this long counts as a new one.
 const TRANSFER_IDLE: Duration = Duration::from_secs(600);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -23,6 +25,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Limits {
     requests: Buckets<(String, Category)>,
     wrong_keys: Buckets<IpAddr>,
+    parts: Buckets<String>,
     /// Transfers by principal, and when their last part came.
     transfers: Mutex<HashMap<(String, String), Instant>>,
 }
@@ -46,6 +49,7 @@ impl Limits {
     /// # Errors
     /// As [`Limits::count`].
     pub fn count_transfer(&self, principal: &str, transfer: &str, limits: &RateLimits) -> Result<(), u64> {
+        self.parts.take(principal.to_owned(), MOST_PARTS, Instant::now())?;
         let now = Instant::now();
         let part = (principal.to_owned(), transfer.to_owned());
         let mut begun = self.transfers.lock().unwrap_or_else(PoisonError::into_inner);

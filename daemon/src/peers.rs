@@ -48,6 +48,8 @@ struct Shared {
     events: Events,
     /// Wakes the health checks when there is something to check now.
     wake: tokio::sync::Notify,
+    /// Held while a change goes to the store and into the events, so that both see the changes of a peer in their order.
+    saving: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Clone)]
@@ -140,7 +142,7 @@ impl Peers {
     pub fn new(own: NodeId, known: Vec<PeerInfo>, credentials: Credentials, transport: Transport, store: Store, events: Events) -> Self {
         let table = known.into_iter().filter(|info| info.node_id != own).map(|info| Peer::new(PeerInfo { trusted: credentials.has(&info.node_id), ..info }));
         let table = Mutex::new(table.collect());
-        Self(Arc::new(Shared { own, table, credentials, transport, store, events, wake: tokio::sync::Notify::new() }))
+        Self(Arc::new(Shared { own, table, credentials, transport, store, events, wake: tokio::sync::Notify::new(), saving: tokio::sync::Mutex::default() }))
     }
 
     /// All peers, oldest first.
@@ -190,18 +192,20 @@ impl Peers {
         if !self.0.credentials.has(&info.node_id) && !info.node_id.as_str().starts_with("manual-") {
             return Err(PeerError::NoKey(info.hostname));
         }
-        let proven = self.table().iter().any(|peer| peer.info.node_id == info.node_id && peer.proven);
-        if !proven {
+        let proven = |info: &PeerInfo| self.table().iter().any(|peer| peer.info.node_id == info.node_id && peer.proven);
+        if !proven(&info) {
             info = self.check(&info).await?;
         }
         let key = self.0.credentials.get(&info.node_id).ok_or_else(|| PeerError::NoKey(info.hostname.clone()))?;
         let mut table = self.table();
-        let peer = table.iter_mut().find(|peer| peer.info.node_id == info.node_id).ok_or_else(|| PeerError::NotFound { name: name.to_owned(), near: None })?;
+        // Proof, address and client are looked at together: a key never goes to an address that was put there meanwhile.
+        let found = table.iter_mut().find(|peer| peer.info.node_id == info.node_id && peer.proven);
+        let peer = found.ok_or_else(|| unreachable(&info, "its address has just changed".to_owned()))?;
         let client = match &peer.client {
             Some(client) => client.clone(),
             None => {
-                let client =
-                    Client::new(self.0.transport.clone(), authority(&info.address, info.port), Some(&key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
+                let address = authority(&peer.info.address, peer.info.port);
+                let client = Client::new(self.0.transport.clone(), address, Some(&key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
                 peer.client.insert(client).clone()
             }
         };
@@ -236,6 +240,9 @@ impl Peers {
         }
         if request.node_id.as_ref() == Some(&self.0.own) {
             return Err(PeerError::Invalid("That is this node itself.".to_owned()));
+        }
+        if request.node_id.as_ref().is_some_and(|id| !is_node_id(id)) {
+            return Err(PeerError::Invalid("`nodeId` is not the id of a node.".to_owned()));
         }
         let info = {
             let mut table = self.table();
@@ -278,7 +285,7 @@ impl Peers {
             return Err(PeerError::Invalid(format!("{at} is this node itself.")));
         }
         let client = Client::new(self.0.transport.clone(), at.clone(), Some(&request.key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
-        let identity = client.call(GetIdentity {}).await.map_err(|e| match e {
+        let identity = client.ask(GetIdentity {}).await.map_err(|e| match e {
             ClientError::Api(error) => PeerError::Refused { address: at.clone(), error },
             other => unreachable_at(&at, other.to_string()),
         })?;
@@ -308,6 +315,7 @@ impl Peers {
                 failure_count: 0,
                 trusted: true,
                 manually_added: true,
+                principal: request.issued.or(old.principal.clone()),
                 last_error: None,
                 offline_since: None,
                 ..described(old, &identity)
@@ -327,7 +335,7 @@ impl Peers {
             port: own.port,
             capabilities: own.capabilities,
         };
-        if let Err(error) = client.call(hello).await {
+        if let Err(error) = client.ask(hello).await {
             tracing::info!(peer = %info.hostname, %error, "the peer did not take this node's introduction");
         }
         Ok(info)
@@ -342,6 +350,10 @@ impl Peers {
         if let Some((field, value)) = words.iter().find(|(_, value)| value.is_empty() || value.len() > 253 || value.chars().any(text::is_active)) {
             return Err(PeerError::Invalid(format!("`{field}` cannot be `{}`.", text::inert(value))));
         }
+        let strange = |capability: &String| capability.len() > 64 || capability.chars().any(text::is_active);
+        if !is_node_id(&hello.node_id) || hello.capabilities.iter().any(strange) {
+            return Err(PeerError::Invalid("`nodeId` or `capabilities` are not those of a node.".to_owned()));
+        }
         if hello.port == 0 || hello.capabilities.len() > 64 {
             return Err(PeerError::Invalid("The port must be 1 to 65535, with at most 64 capabilities.".to_owned()));
         }
@@ -351,6 +363,11 @@ impl Peers {
         let principal = (!caller.principal.admin).then(|| caller.principal.name.clone());
         let info = {
             let mut table = self.table();
+            // A key belongs to one peer: what introduces itself under another id with the same key is refused, and cannot fill the table.
+            let other = principal.is_some() && table.iter().any(|peer| peer.info.principal == principal && peer.info.node_id != hello.node_id);
+            if other {
+                return Err(PeerError::Invalid("This key belongs to another node.".to_owned()));
+            }
             let address = caller.from.to_string();
             let same_place = |info: &PeerInfo| info.address == address && info.port == hello.port && info.node_id.as_str().starts_with("manual-");
             let awaited = table.iter().any(|peer| same_place(&peer.info));
@@ -406,27 +423,30 @@ impl Peers {
         Ok(removed)
     }
 
-    /// Adds the peers that the config names.
-    ///
-    /// # Errors
-    /// The first that makes no sense.
-    pub async fn add_manual(&self, peers: &[ManualPeer]) -> Result<(), PeerError> {
+    /// Adds the peers that the config names. One that makes no sense is left out, and the log says so.
+    pub async fn add_manual(&self, peers: &[ManualPeer]) {
         for peer in peers {
-            let known = self.table().iter().any(|known| known.info.address == peer.address && known.info.port == peer.port);
-            if !known {
-                self.add(AddPeer { address: peer.address.clone(), port: peer.port, node_id: None, hostname: peer.hostname.clone() }).await?;
+            let request = AddPeer { address: peer.address.clone(), port: peer.port, node_id: None, hostname: peer.hostname.clone() };
+            let address = clean_address(&peer.address).unwrap_or_default();
+            let known = self.table().iter().any(|known| known.info.address == address && known.info.port == peer.port);
+            if !known && let Err(error) = self.add(request).await {
+                tracing::warn!(address = %text::inert(&peer.address), %error, "a peer of the config was left out");
             }
         }
-        Ok(())
     }
 
+    /// Stores and tells what a peer is now; one that was removed meanwhile stays removed.
     async fn save(&self, info: &PeerInfo) -> Result<(), PeerError> {
+        let _in_order = self.0.saving.lock().await;
+        let now = self.table().iter().find(|peer| peer.info.node_id == info.node_id).map(|peer| peer.info.clone());
+        let Some(info) = &now else { return Ok(()) };
         self.0.store.write(vec![Write::PutPeer(info.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
         self.0.events.publish(Event::PeerChanged { peer: info.clone() });
         Ok(())
     }
 
     async fn forget(&self, node_id: &NodeId) -> Result<(), PeerError> {
+        let _in_order = self.0.saving.lock().await;
         self.0.store.write(vec![Write::DeletePeer(node_id.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
         self.0.events.publish(Event::PeerRemoved { node_id: node_id.clone() });
         Ok(())
@@ -487,6 +507,11 @@ fn unreachable(info: &PeerInfo, cause: String) -> PeerError {
 
 fn unreachable_at(at: &str, cause: String) -> PeerError {
     PeerError::Unreachable { name: at.to_owned(), address: at.to_owned(), cause, since: None }
+}
+
+/// Whether an id is one that a node makes for itself. Made-up ids of peers that have not answered yet (`manual-..`) are nobody's to claim.
+fn is_node_id(id: &NodeId) -> bool {
+    (8..=64).contains(&id.as_str().len()) && id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !id.as_str().starts_with("manual")
 }
 
 /// A host name or IP address, without brackets, scheme, path or user.

@@ -35,6 +35,8 @@ use crate::{
 
 /// How long running requests may take to finish when the node stops.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long a daemon tries for the lock of its data directory.
+const LOCK_PATIENCE: Duration = Duration::from_millis(100);
 /// Between two looks for expired context entries.
 const REAP: Duration = Duration::from_secs(10);
 /// Between two looks for uploads that nobody went on with.
@@ -122,7 +124,15 @@ pub fn run(dir: &DataDir, options: &Options) -> Result<(), RunError> {
 fn lock(dir: &DataDir) -> Result<File, RunError> {
     let path = dir.lock();
     let file = fsutil::append_private(&path).map_err(at(&path))?;
-    match file.try_lock() {
+    // A command that only looks whether a daemon runs holds the lock for a moment.
+    let patience = std::time::Instant::now() + LOCK_PATIENCE;
+    let outcome = loop {
+        match file.try_lock() {
+            Err(std::fs::TryLockError::WouldBlock) if std::time::Instant::now() < patience => std::thread::sleep(Duration::from_millis(5)),
+            outcome => break outcome,
+        }
+    };
+    match outcome {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => {
             let holder = std::fs::read_to_string(dir.pid()).map(|pid| format!(" (process {})", pid.trim())).unwrap_or_default();
@@ -137,15 +147,14 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
     let host = options.host.clone().unwrap_or_else(|| config.server.host.clone());
     let port = options.port.unwrap_or(config.server.port);
     let listener = bind(&host, port).await?;
-    let port = listener.local_addr().map_err(|e| RunError::new(e.to_string()))?.port();
+    let bound = listener.local_addr().map_err(|e| RunError::new(e.to_string()))?;
+    let port = bound.port();
 
     let app = open(dir, settings, port).await?;
-    start_services(dir, &app);
-    if let Err(error) = app.peers.add_manual(&config.discovery.manual_peers).await {
-        tracing::warn!(%error, "a peer of the config was left out");
-    }
+    start_services(&app);
+    app.peers.add_manual(&config.discovery.manual_peers).await;
     let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone())));
-    announce(dir, &app, &host).map_err(at(&dir.runtime()))?;
+    announce(dir, &app, &bound.ip().to_string()).map_err(at(&dir.runtime()))?;
     tracing::info!(node = %app.node_id, %host, port, version = loopsy_shared::VERSION, "ready");
 
     let mut again = wait_for_stop(&app).await?;
@@ -233,7 +242,7 @@ async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunEr
     }))
 }
 
-fn start_services(dir: &DataDir, app: &App) {
+fn start_services(app: &App) {
     let supervisor = app.supervisor.clone();
     let peers = app.peers.clone();
     supervisor.keep("peers", move |stop| {
@@ -262,7 +271,7 @@ fn start_services(dir: &DataDir, app: &App) {
         }
     });
     let app = app.clone();
-    let path = dir.config();
+    let path = app.settings.path().to_owned();
     supervisor.keep("config", move |stop| {
         let (app, path) = (app.clone(), path.clone());
         async move { watch_config(&app, &path, stop).await }
@@ -272,32 +281,42 @@ fn start_services(dir: &DataDir, app: &App) {
 /// Takes over a changed config file, and lets revoked keys go at once.
 async fn watch_config(app: &App, path: &Path, stop: CancellationToken) {
     let mut config = app.settings.subscribe();
-    let changes = crate::config_watch::watch(path);
-    let (mut changes, _watcher) = match changes {
-        Ok(watching) => watching,
+    let mut before = config.borrow_and_update().clone();
+    let (mut changes, _watcher) = match crate::config_watch::watch(path) {
+        Ok((changes, watcher)) => (Some(changes), Some(watcher)),
         Err(error) => {
             tracing::warn!(%error, "changes of config.yaml are not noticed by themselves; use `loopsy reload`");
-            stop.cancelled().await;
-            return;
+            (None, None)
         }
+    };
+    let mut change = async || match &mut changes {
+        Some(changes) => changes.recv().await,
+        None => std::future::pending().await,
     };
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            Some(()) = changes.recv() => match app.blocking(|app| app.settings.reload()).await {
-                Ok(Ok(waiting)) => tracing::info!(?waiting, "config read"),
-                Ok(Err(error)) => tracing::warn!(%error, "config not taken over"),
-                Err(error) => tracing::error!(%error, "config"),
-            },
+            Some(()) = change() => reload(app).await,
             Ok(()) = config.changed() => {
                 app.trust.refresh();
                 let now: Arc<Config> = Arc::clone(&config.borrow_and_update());
                 logging::set_level(now.logging.level);
-                if let Err(error) = app.peers.add_manual(&now.discovery.manual_peers).await {
-                    tracing::warn!(%error, "a peer of the config was left out");
-                }
+                // Only what is new: a peer that was removed by hand does not come back with the next change of something else.
+                let mut new = now.discovery.manual_peers.clone();
+                new.retain(|peer| !before.discovery.manual_peers.contains(peer));
+                app.peers.add_manual(&new).await;
+                before = now;
             }
         }
+    }
+}
+
+/// Reads the config file again; what comes of it is in the log and in `status`.
+async fn reload(app: &App) {
+    match app.blocking(|app| app.settings.reload()).await {
+        Ok(Ok(waiting)) => tracing::info!(?waiting, "config read"),
+        Ok(Err(error)) => tracing::warn!(%error, "config not taken over"),
+        Err(error) => tracing::error!(%error, "config"),
     }
 }
 
@@ -319,11 +338,7 @@ async fn wait_for_stop(app: &App) -> Result<tokio::sync::mpsc::Receiver<()>, Run
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            _ = hangup.recv() => match app.blocking(|app| app.settings.reload()).await {
-                Ok(Ok(waiting)) => tracing::info!(?waiting, "config read"),
-                Ok(Err(error)) => tracing::warn!(%error, "config not taken over"),
-                Err(error) => tracing::error!(%error, "config"),
-            },
+            _ = hangup.recv() => reload(app).await,
         }
     }
     let (tell, again) = tokio::sync::mpsc::channel(1);

@@ -69,10 +69,16 @@ impl Settings {
     /// # Errors
     /// A file that is missing, cannot be read or is not valid. A node never runs with invented settings.
     pub fn load(dir: &DataDir) -> Result<Self, SettingsError> {
-        let path = dir.config();
+        // A link is followed once and for all: edits go to the file that it names, and leave the link.
+        let path = std::fs::canonicalize(dir.config()).unwrap_or_else(|_| dir.config());
         let config = Arc::new(read(&path)?);
         let started = Arc::clone(&config);
         Ok(Self(Arc::new(Shared { path, current: watch::Sender::new(config), started, problem: Mutex::default(), file: Mutex::default() })))
+    }
+
+    /// The file, links resolved.
+    pub fn path(&self) -> &std::path::Path {
+        &self.0.path
     }
 
     /// The config as it is now.
@@ -137,7 +143,8 @@ impl Settings {
 /// # Errors
 /// As [`Settings::edit`].
 pub fn edit_offline(dir: &DataDir, edits: &[Edit<'_>]) -> Result<(), SettingsError> {
-    rewrite(&dir.config(), edits).map(|_| ())
+    let path = std::fs::canonicalize(dir.config()).unwrap_or_else(|_| dir.config());
+    rewrite(&path, edits).map(|_| ())
 }
 
 fn read(path: &PathBuf) -> Result<Config, SettingsError> {
@@ -151,7 +158,7 @@ fn rewrite(path: &PathBuf, edits: &[Edit<'_>]) -> Result<Config, SettingsError> 
     let text = fs::read_to_string(path).map_err(io_error)?;
     Config::parse(&text).map_err(invalid)?;
     // The meaning is taken from the plain values; the edited text must mean the same, or the plain values are written.
-    let mut value: serde_yaml::Value = serde_yaml::from_str(&text).unwrap_or_default();
+    let mut value: serde_yaml::Value = serde_yaml::from_str(&text).map_err(|e| invalid(ConfigError::from_yaml(&e)))?;
     edits.iter().for_each(|edit| apply(&mut value, edit));
     let plain = serde_yaml::to_string(&value).map_err(|e| io_error(io::Error::other(e)))?;
     let wanted = Config::parse(&plain).map_err(invalid)?;
@@ -241,6 +248,16 @@ mod tests {
             settings.edit(&[Edit::Set(&["auth", "allowedKeys"], "kai", "0000111122223333")]).expect(&text);
             assert_eq!(settings.now().auth.allowed_keys.len(), 1, "{text}");
         }
+    }
+
+    #[test]
+    fn a_key_that_is_there_twice_stops_an_edit_and_loses_nothing() {
+        let text = format!("{KEY}  allowedKeys:\n    leo: \"fedcba9876543210\"\n    leo: \"0123456789abcdef\"\n");
+        let dir = tempfile::tempdir().expect("a directory");
+        let data = DataDir::new(dir.path()).expect("absolute");
+        fs::write(data.config(), &text).expect("writes");
+        assert!(Settings::load(&data).is_err() && edit_offline(&data, &[Edit::Set(&["auth"], "apiKey", "ffffffffffffffff")]).is_err());
+        assert_eq!(fs::read_to_string(data.config()).expect("reads"), text);
     }
 
     #[test]

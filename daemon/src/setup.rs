@@ -67,7 +67,7 @@ pub fn init(dir: &DataDir, options: &InitOptions) -> Result<Initialised, SetupEr
         move |error| SetupError::Io { path, error }
     };
     let text = template(options);
-    let created = !dir.config().exists();
+    let created = std::fs::symlink_metadata(dir.config()).is_err();
     if created {
         Config::parse(&text).map_err(SetupError::Value)?;
     }
@@ -83,21 +83,24 @@ pub fn init(dir: &DataDir, options: &InitOptions) -> Result<Initialised, SetupEr
     Ok(Initialised { created, repaired })
 }
 
-/// Mends the modes of everything in a data directory, two levels deep. Links are left alone.
+/// Mends the modes of the data directory, of the files that are a node's own, and of what is in its directories. Nothing else is touched, and links are left alone.
 ///
 /// # Errors
 /// What the system says about the first path that cannot be mended.
 pub fn repair(dir: &DataDir) -> io::Result<Vec<PathBuf>> {
+    let files = [dir.config(), dir.store(), dir.context_json(), dir.peers_json(), dir.node_json(), dir.credentials(), dir.pid(), dir.lock(), dir.runtime()];
+    let beside = ["-wal", "-shm"].map(|end| PathBuf::from(format!("{}{end}", dir.store().display())));
+    let directories = [dir.logs(), dir.spill(), dir.tls(), dir.sessions()];
+    let inside = directories.iter().filter_map(|path| std::fs::read_dir(path).ok()).flatten().filter_map(|entry| Some(entry.ok()?.path()));
+    let all = [dir.path().to_owned()].into_iter().chain(files).chain(beside).chain(directories.iter().cloned()).chain(inside);
     let mut repaired = Vec::new();
-    let mut queue = vec![(dir.path().to_owned(), 0)];
-    while let Some((path, depth)) = queue.pop() {
-        if fsutil::make_private(&path)? {
-            repaired.push(path.clone());
-        }
-        if depth < 2 && std::fs::symlink_metadata(&path)?.is_dir() {
-            for entry in std::fs::read_dir(&path)? {
-                queue.push((entry?.path(), depth + 1));
-            }
+    for path in all {
+        match fsutil::make_private(&path) {
+            Ok(true) => repaired.push(path),
+            Ok(false) => {}
+            // Not made yet, or gone meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(repaired)

@@ -37,7 +37,7 @@ impl Supervisor {
     {
         let this = self.clone();
         self.tasks.spawn(async move {
-            let mut pause = FIRST_PAUSE;
+            let mut pause = FIRST_PAUSE / 2;
             loop {
                 let begun = tokio::time::Instant::now();
                 let outcome = AssertUnwindSafe(service(this.stop.clone())).catch_unwind().await;

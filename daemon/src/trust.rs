@@ -98,7 +98,9 @@ impl Trust {
         let newest = Arc::clone(&self.0.config.borrow());
         let old = self.0.state.load_full();
         let new = State::build(&newest, Some(&old));
-        let gone: Vec<_> = old.principals.iter().filter(|(digest, _)| !new.principals.contains_key(*digest)).map(|(_, p)| Arc::clone(p)).collect();
+        // A key that stays under another name, or with other rights, is another principal: what the old one began ends.
+        let stays = |digest: &KeyDigest, old: &Arc<Principal>| new.principals.get(digest).is_some_and(|new| Arc::ptr_eq(new, old));
+        let gone: Vec<_> = old.principals.iter().filter(|(digest, old)| !stays(digest, old)).map(|(_, old)| Arc::clone(old)).collect();
         self.0.state.store(Arc::new(new));
         for principal in gone {
             tracing::info!(principal = %principal.name, key = %principal.key_id, "key revoked");

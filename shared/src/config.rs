@@ -279,6 +279,13 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
+    /// What the YAML library says, with its place, a hint where one can be given, and without the value: it could be a key.
+    pub fn from_yaml(error: &serde_yaml::Error) -> Self {
+        let text = error.to_string();
+        let hint = unknown_key(&text);
+        Self { line: error.location().map(|at| at.line()), column: error.location().map(|at| at.column()), hint, message: without_value(&text) }
+    }
+
     fn value(message: impl Into<String>) -> Self {
         Self { message: message.into(), line: None, column: None, hint: None }
     }
@@ -290,7 +297,10 @@ impl Config {
     /// # Errors
     /// Bad YAML, unknown keys, wrong types and impossible values.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        let config: Option<Self> = serde_yaml::from_str(text).map_err(|error| explain(&error))?;
+        // Read as plain values first: this is what refuses a key that is there twice.
+        let plain: serde_yaml::Value = serde_yaml::from_str(text).map_err(|error| ConfigError::from_yaml(&error))?;
+        drop(plain);
+        let config: Option<Self> = serde_yaml::from_str(text).map_err(|error| ConfigError::from_yaml(&error))?;
         let config = config.unwrap_or_default();
         config.validate()?;
         Ok(config)
@@ -377,9 +387,13 @@ pub fn is_name(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
 }
 
-fn explain(error: &serde_yaml::Error) -> ConfigError {
-    let text = error.to_string();
-    ConfigError { line: error.location().map(|at| at.line()), column: error.location().map(|at| at.column()), hint: unknown_key(&text), message: text }
+/// `invalid type: string "lpk_..", expected a map` becomes `invalid type: string, expected a map`.
+fn without_value(message: &str) -> String {
+    let Some((before, rest)) = message.split_once(" string \"") else { return message.to_owned() };
+    match rest.rfind("\", expected") {
+        Some(end) => format!("{before} string{}", &rest[end + 1..]),
+        None => format!("{before} string"),
+    }
 }
 
 /// Finds the nearest known key for serde's "unknown field `x`, expected one of `a`, `b`".
@@ -416,6 +430,12 @@ mod tests {
     fn a_key_of_digits_stays_the_text_that_was_typed() {
         let config = Config::parse("auth:\n  apiKey: 00345678901234567890\n").expect("valid");
         assert_eq!(config.auth.api_key.expect("set").reveal(), "00345678901234567890");
+    }
+
+    #[test]
+    fn an_error_never_holds_a_value_that_could_be_a_key() {
+        let error = Config::parse("auth:\n  allowedKeys: lpk_secret\n").expect_err("no map");
+        assert!(!error.message.contains("lpk_secret") && error.message.contains("allowedKeys"), "{}", error.message);
     }
 
     #[test]

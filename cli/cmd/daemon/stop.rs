@@ -12,7 +12,7 @@ use super::lock::{self, Lock};
 use crate::{context::Ctx, error::Error};
 
 /// How long a daemon may take to end its jobs and close its store.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(5);
 
 /// A daemon that was stopped.

@@ -5,6 +5,7 @@ use axum::{
     extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::Response,
 };
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
@@ -90,7 +91,11 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return refused(&peer, status, headers, answer.into_body()).await;
     }
-    let mut response = Response::new(Body::new(answer.into_body()));
+    let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let body = answer.into_body();
+    // A stream has no end of its own, so it ends with this node.
+    let body = if streams { Body::from_stream(body.into_data_stream().take_until(app.stopping.clone().cancelled_owned())) } else { Body::new(body) };
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)

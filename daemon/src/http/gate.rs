@@ -27,6 +27,11 @@ use tower::Service;
 use super::error;
 use crate::{app::App, audit, trust::Caller};
 
+/// What the audit log keeps of a path, in bytes.
+const LONGEST_PATH: usize = 2048;
+/// What the audit log says of a request whose caller hung up before there was an answer.
+const HUNG_UP: u16 = 499;
+
 /// Who stands at the door: a caller, or why there is none.
 #[derive(Debug, Clone)]
 pub(super) struct Visitor {
@@ -59,27 +64,45 @@ impl Gate {
         let transfer = request.headers().get(TRANSFER_HEADER).and_then(|id| id.to_str().ok()).filter(|id| id.len() <= 64).map(str::to_owned);
         let visitor = Visitor { caller: identify(&self.app, request.headers(), self.from), from: self.from, transfer };
         let principal = visitor.caller.as_ref().ok().map(|caller| caller.principal.clone());
+        let mut record = Record {
+            app: &self.app.clone(),
+            begun,
+            line: Some(audit::Line {
+                request_id: request_id(&self.app),
+                method: method.as_str().to_owned(),
+                path: without_secrets(&target),
+                from_ip: self.from.to_string(),
+                status_code: HUNG_UP,
+                duration: 0.0,
+                timestamp,
+                principal: principal.as_ref().map(|principal| principal.name.clone()),
+                key_id: principal.as_ref().map(|principal| principal.key_id.clone()),
+            }),
+        };
+        // A peer whose key is revoked in the middle of a request is cut off there. The owner's request may be the one that changes the key.
+        let revoked = principal.as_ref().filter(|principal| !principal.admin).map(|principal| principal.revoked.clone());
+        let revoked = async {
+            match revoked {
+                Some(revoked) => revoked.cancelled_owned().await,
+                None => std::future::pending().await,
+            }
+        };
         let response = match check_origin(&request, &self.app.config()) {
             Err(refusal) => error::response(&refusal),
             Ok(()) => {
                 request.extensions_mut().insert(visitor);
-                let served = AssertUnwindSafe(self.router.call(request)).catch_unwind().await;
-                let response = served.unwrap_or_else(|_| Ok(error::response(&error::internal(&"a request panicked"))));
-                response.unwrap_or_else(|never: Infallible| match never {})
+                tokio::select! {
+                    served = AssertUnwindSafe(self.router.call(request)).catch_unwind() => {
+                        let response = served.unwrap_or_else(|_| Ok(error::response(&error::internal(&"a request panicked"))));
+                        response.unwrap_or_else(|never: Infallible| match never {})
+                    }
+                    () = revoked => error::response(&ApiError::new(Code::InvalidKey, "The key was revoked in the middle of the request.")),
+                }
             }
         };
-        let line = audit::Line {
-            request_id: request_id(&self.app),
-            method: method.as_str().to_owned(),
-            path: without_secrets(&target),
-            from_ip: self.from.to_string(),
-            status_code: response.status().as_u16(),
-            duration: begun.elapsed().as_secs_f64() * 1000.0,
-            timestamp,
-            principal: principal.as_ref().map(|principal| principal.name.clone()),
-            key_id: principal.as_ref().map(|principal| principal.key_id.clone()),
-        };
-        self.app.audit.record(line).await;
+        if let Some(line) = record.finish(response.status().as_u16()) {
+            self.app.audit.record(line).await;
+        }
         match principal {
             // A stream ends with the key that it was asked for with.
             Some(principal) if response.body().size_hint().exact().is_none() => {
@@ -87,6 +110,28 @@ impl Gate {
                 response.map(|inner| Body::new(UntilRevoked { inner, revoked }))
             }
             _ => response,
+        }
+    }
+}
+
+/// A line of the audit log that is written even when the caller hangs up and the request is dropped.
+struct Record<'a> {
+    app: &'a App,
+    begun: Instant,
+    line: Option<audit::Line>,
+}
+
+impl Record<'_> {
+    fn finish(&mut self, status_code: u16) -> Option<audit::Line> {
+        let duration = self.begun.elapsed().as_secs_f64() * 1000.0;
+        self.line.take().map(|line| audit::Line { status_code, duration, ..line })
+    }
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        if let Some(line) = self.finish(HUNG_UP) {
+            self.app.audit.record_now(line);
         }
     }
 }
@@ -177,7 +222,7 @@ fn is_own_host(host: &str, config: &Config) -> bool {
 pub(super) async fn no_route(Extension(visitor): Extension<Visitor>, method: Method, uri: Uri) -> Response {
     error::response(&visitor.caller.err().unwrap_or_else(|| {
         let path = text::inert(uri.path()).into_owned();
-        if path.ends_with('/') && path.len() > 1 {
+        if path.ends_with("/context/") {
             return ApiError::new(Code::InvalidRequest, format!("The path {path} ends in an empty name.")).hint("A context key has 1 to 256 characters.");
         }
         ApiError::new(Code::RouteNotFound, format!("There is no route {method} {path}.")).hint("GET /api/v1/openapi.json lists all routes.")
@@ -199,6 +244,15 @@ fn request_id(app: &App) -> String {
 
 /// Path and query, without the values of parameters that could be secret.
 fn without_secrets(uri: &Uri) -> String {
+    let mut path = without_secret_values(uri);
+    if path.len() > LONGEST_PATH {
+        path.truncate((0..=LONGEST_PATH).rev().find(|at| path.is_char_boundary(*at)).unwrap_or(0));
+        path.push('…');
+    }
+    path
+}
+
+fn without_secret_values(uri: &Uri) -> String {
     const SECRET: [&str; 6] = ["key", "token", "secret", "code", "password", "auth"];
     let Some(query) = uri.query() else { return uri.path().to_owned() };
     let kept = query.split('&').map(|pair| match pair.split_once('=') {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use loopsy_shared::{
     api::{
+        Code,
         health::{GetHealth, GetIdentity, Health, Identity},
         peers::{PeerInfo, PeerStatus},
     },
@@ -78,6 +79,9 @@ impl Peers {
         match tokio::time::timeout(PATIENCE, client.call(GetHealth {})).await {
             Ok(Ok(health)) => Ok(health),
             Ok(Err(ClientError::Unreachable { cause, .. })) => Err(cause),
+            Ok(Err(ClientError::Api(error))) if error.code == Code::ForeignOrigin => {
+                Err(format!("{} Add the name to `server.allowedHosts` there", error.message))
+            }
             Ok(Err(other)) => Err(format!("something else than a Loopsy node is there ({})", text::inert(&other.to_string()))),
             Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
         }
@@ -89,6 +93,13 @@ impl Peers {
             self.drop_record(&asked.node_id).await?;
             return Err(PeerError::Invalid(format!("{} is this node itself.", authority(&asked.address, asked.port))));
         }
+        // A known id at an address that somebody made up proves nothing: no key goes there, and the known peer keeps its own address.
+        let claimed = asked.node_id != health.node_id;
+        if claimed && (self.0.credentials.has(&health.node_id) || self.table().iter().any(|peer| peer.info.node_id == health.node_id)) {
+            tracing::info!(address = %asked.address, port = asked.port, node = %text::inert(health.node_id.as_str()), "found again; the record that it has stays");
+            self.drop_record(&asked.node_id).await?;
+            return Err(PeerError::Invalid(format!("{} is a peer that is known already.", authority(&asked.address, asked.port))));
+        }
         // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
         let told = match self.0.credentials.get(&health.node_id) {
             Some(key) if asked.platform == "unknown" || asked.version != health.version || asked.last_error.is_some() || asked.node_id != health.node_id => {
@@ -98,11 +109,7 @@ impl Peers {
         };
         let (before, after) = {
             let mut table = self.table();
-            if asked.node_id != health.node_id && table.iter().any(|peer| peer.info.node_id == health.node_id) {
-                // The same machine, found twice: the record with its real id stays.
-                table.retain(|peer| peer.info.node_id != asked.node_id);
-            }
-            let known = table.iter_mut().find(|peer| peer.info.node_id == health.node_id || peer.info.node_id == asked.node_id);
+            let known = table.iter_mut().find(|peer| is_same(&peer.info, asked));
             let Some(peer) = known else { return Err(PeerError::NotFound { name: asked.hostname.clone(), near: None }) };
             let before = peer.info.clone();
             let mut info = PeerInfo {
@@ -144,7 +151,7 @@ impl Peers {
     async fn failed(&self, asked: &PeerInfo, error: &PeerError) -> Result<(), PeerError> {
         let changed = {
             let mut table = self.table();
-            let Some(peer) = table.iter_mut().find(|peer| peer.info.node_id == asked.node_id) else { return Ok(()) };
+            let Some(peer) = table.iter_mut().find(|peer| is_same(&peer.info, asked)) else { return Ok(()) };
             let before = peer.info.clone();
             let failures = before.failure_count.saturating_add(1);
             let offline = failures >= FAILURES_TO_OFFLINE;
@@ -172,6 +179,11 @@ impl Peers {
         self.table().retain(|peer| peer.info.node_id != *node_id);
         self.forget(node_id).await
     }
+}
+
+/// Whether a record is still the one that was asked: a check of an address that was changed meanwhile says nothing.
+fn is_same(now: &PeerInfo, asked: &PeerInfo) -> bool {
+    (&now.node_id, &now.address, now.port) == (&asked.node_id, &asked.address, asked.port)
 }
 
 /// Up to a tenth more or less, so that a fleet does not ask in step.

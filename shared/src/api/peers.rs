@@ -104,6 +104,9 @@ pub struct ConnectPeer {
     pub port: u16,
     /// The key that the peer issued for this node.
     pub key: Secret,
+    /// The name of the key that this node issued for the peer, so that both are revoked together.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub issued: Option<String>,
 }
 impl Endpoint for ConnectPeer {
     type Reply = PeerInfo;

@@ -84,6 +84,12 @@ impl Local {
         Ok(Self { dir, config, runtime })
     }
 
+    /// Whether a daemon holds this data directory. Somebody else may listen where one used to be, and must not be given the owner's key.
+    pub fn is_running(&self) -> bool {
+        let lock = std::fs::File::open(self.dir.lock());
+        lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+    }
+
     /// `host:port` of the daemon: where the running one said it is, else where the config puts it.
     pub fn address(&self) -> String {
         match &self.runtime {
@@ -97,6 +103,9 @@ impl Local {
     /// # Errors
     /// When no client can be built.
     pub fn client(&self) -> Result<Client, ClientError> {
+        if !self.is_running() {
+            return Err(ClientError::Unreachable { address: self.address(), cause: "no daemon runs on this data directory".to_owned() });
+        }
         Client::new(Transport::default(), self.address(), self.config.auth.api_key.as_ref())
     }
 }

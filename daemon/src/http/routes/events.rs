@@ -10,6 +10,7 @@ use loopsy_shared::api::{
     ApiError, Code, Needs, Scope,
     events::{Event, Topic, WatchEvents},
 };
+use tokio::time::Instant;
 
 use crate::{
     app::App,
@@ -29,7 +30,16 @@ async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMa
     let topics = topics(&caller, request.topics.as_deref())?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(request.since.as_deref());
     let position = last.and_then(|id| app.events.resume(id));
-    let watcher = Watcher { app, caller, topics, prefix: request.prefix.unwrap_or_default(), position, ready: VecDeque::new(), over: false };
+    let watcher = Watcher {
+        app,
+        caller,
+        topics,
+        prefix: request.prefix.unwrap_or_default(),
+        position,
+        ready: VecDeque::new(),
+        over: false,
+        beat: Instant::now() + sse::HEARTBEAT,
+    };
     Ok(sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) })))
 }
 
@@ -67,6 +77,8 @@ struct Watcher {
     position: Option<u64>,
     ready: VecDeque<(u64, Arc<Event>)>,
     over: bool,
+    /// When the next heartbeat is due. Events that this stream does not want do not put it off.
+    beat: Instant,
 }
 
 impl Watcher {
@@ -74,6 +86,10 @@ impl Watcher {
         loop {
             if self.over {
                 return None;
+            }
+            if self.position.is_some() && Instant::now() >= self.beat {
+                self.beat = Instant::now() + sse::HEARTBEAT;
+                return Some(Ok(sse::BEAT));
             }
             if let Some((position, event)) = self.ready.pop_front() {
                 self.position = Some(position);
@@ -94,7 +110,7 @@ impl Watcher {
                 Read::Events(events) if events.is_empty() => {
                     tokio::select! {
                         () = self.app.events.changed_since(position) => {}
-                        () = tokio::time::sleep(sse::HEARTBEAT) => return Some(Ok(sse::BEAT)),
+                        () = tokio::time::sleep_until(self.beat) => {}
                         () = self.app.stopping.cancelled() => {
                             self.over = true;
                             return Some(self.frame(position, &Event::Closing {}));

@@ -56,12 +56,12 @@ async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey,
 }
 
 async fn remove(app: App, _caller: Caller, request: RemovePeer) -> Result<Done, ApiError> {
-    let peer = app.peers.remove(&request.node_id).await?;
-    let keys: Vec<String> =
-        app.config().auth.allowed_keys.keys().filter(|name| peer.principal.as_ref() == Some(name) || peer.hostname == **name).cloned().collect();
-    if !keys.is_empty() {
-        app.blocking(move |app| app.settings.edit(&keys.iter().map(|name| Edit::Remove(ALLOWED_KEYS, name)).collect::<Vec<_>>())).await??;
+    let peer = app.peers.list().into_iter().find(|peer| peer.node_id == request.node_id);
+    // Its key goes first: should the rest fail, it can be tried again.
+    if let Some(name) = peer.and_then(|peer| peer.principal).filter(|name| app.config().auth.allowed_keys.contains_key(name)) {
+        app.blocking(move |app| app.settings.edit(&[Edit::Remove(ALLOWED_KEYS, &name)])).await??;
         app.trust.refresh();
     }
+    app.peers.remove(&request.node_id).await?;
     Ok(Done { node_id: Some(request.node_id), ..Done::OK })
 }
