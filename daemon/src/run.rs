@@ -37,6 +37,8 @@ use crate::{
 const DRAIN: Duration = Duration::from_secs(5);
 /// Between two looks for expired context entries.
 const REAP: Duration = Duration::from_secs(10);
+/// Between two looks for uploads that nobody went on with.
+const COLLECT: Duration = Duration::from_secs(3600);
 /// A config or store that cannot be used (`EX_CONFIG`).
 const UNUSABLE: u8 = 78;
 
@@ -247,6 +249,18 @@ fn start_services(dir: &DataDir, app: &App) {
             }
         }
     });
+    let files = app.files.clone();
+    supervisor.keep("files", move |stop| {
+        let files = files.clone();
+        async move {
+            loop {
+                files.collect_garbage().await;
+                if tokio::time::timeout(COLLECT, stop.cancelled()).await.is_ok() {
+                    return;
+                }
+            }
+        }
+    });
     let app = app.clone();
     let path = dir.config();
     supervisor.keep("config", move |stop| {
@@ -267,7 +281,6 @@ async fn watch_config(app: &App, path: &Path, stop: CancellationToken) {
             return;
         }
     };
-    app.files.collect_garbage().await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,

@@ -2,10 +2,12 @@
 
 use std::{
     collections::VecDeque,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use loopsy_shared::{
     api::{
         ApiError, Code,
@@ -75,6 +77,9 @@ pub enum TransferError {
     /// The connection to the peer broke.
     #[error("{0}")]
     Connection(ClientError),
+    /// The file there is not the one that was looked at any more.
+    #[error("The file was changed while it was copied.")]
+    Changed,
     /// It makes no sense as asked.
     #[error("{0}")]
     Invalid(String),
@@ -99,7 +104,7 @@ impl TransferError {
             Self::Connection(_) | Self::Peer(PeerError::Unreachable { .. }) => true,
             Self::There(error) => matches!(error.code, Code::RateLimited | Code::RequestTimeout),
             // The file was changed while it was read: read it anew.
-            Self::Here(FileError::Changed { .. }) => true,
+            Self::Here(FileError::Changed { .. }) | Self::Changed => true,
             _ => false,
         }
     }
@@ -130,7 +135,7 @@ impl Transfers {
             files: plan.files.len() as u64,
             files_done: 0,
             files_skipped: 0,
-            bytes: plan.files.iter().map(|file| file.size).sum(),
+            bytes: plan.files.iter().fold(0, |sum: u64, file| sum.saturating_add(file.size)),
             bytes_done: 0,
             bytes_resumed: 0,
             current: None,
@@ -147,11 +152,14 @@ impl Transfers {
         let node_id = peer.info.node_id.clone();
         self.0.tasks.spawn(async move {
             let job = copy::Copy::new(&this, transfer_id.clone(), node_id, request.direction, plan, request.dry_run);
-            let outcome = tokio::select! {
-                outcome = job.run() => outcome,
-                () = cancel.cancelled() => Err(TransferError::Cancelled),
-            };
-            this.end(&transfer_id, outcome);
+            let carried = AssertUnwindSafe(async {
+                tokio::select! {
+                    outcome = job.run() => outcome,
+                    () = cancel.cancelled() => Err(TransferError::Cancelled),
+                }
+            });
+            let outcome = carried.catch_unwind().await;
+            this.end(&transfer_id, outcome.unwrap_or_else(|_| Err(TransferError::Invalid("The transfer crashed; the node's log says where.".to_owned()))));
         });
         Ok(info)
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes as Chunk;
+use bytes::{Bytes as Chunk, BytesMut};
 use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
@@ -31,6 +31,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Connections are given up sooner than a node closes them, so that no request meets a closing one.
 const POOL_IDLE: Duration = Duration::from_secs(5);
+
+/// Largest answer that is read whole: a context store of its default size, escaped, still fits.
+const MOST_ANSWER: usize = 1 << 30;
+/// Longest silence in the middle of an answer that is read whole, or of a file.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// Why a call did not succeed.
 #[derive(Debug, thiserror::Error)]
@@ -158,8 +163,16 @@ impl Client {
     pub async fn call<E: Endpoint>(&self, request: E) -> Result<E::Reply, ClientError> {
         debug_assert!(E::SPEC.request == Form::Json && E::SPEC.reply == Form::Json, "{} is no plain call", E::SPEC.name);
         let response = self.send(&request).await?;
-        let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
-        self.understand(&body)
+        self.understand(&self.whole(response).await?)
+    }
+
+    /// Asks for something that is known at once: a node that takes longer than a minute counts as lost.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn ask<E: Endpoint>(&self, request: E) -> Result<E::Reply, ClientError> {
+        let late = |_| ClientError::Unreachable { address: self.target.address.clone(), cause: "no answer within a minute".to_owned() };
+        tokio::time::timeout(SILENCE, self.call(request)).await.map_err(late)?
     }
 
     /// Asks for raw bytes. The reply's headers tell size and name.
@@ -172,8 +185,7 @@ impl Client {
     ) -> Result<(HeaderMap, impl Stream<Item = Result<Chunk, ClientError>> + Send + use<E>), ClientError> {
         let response = self.send(&request).await?;
         let headers = response.headers().clone();
-        let address = self.target.address.clone();
-        Ok((headers, response.bytes_stream().map_err(move |e| unreachable(&address, &e))))
+        Ok((headers, patient(self.target.address.clone(), response)))
     }
 
     /// Sends a file: the fields of `push` as a form, then `content`, of which `length` bytes will come, then its hash (64 hex digits), which is asked for last.
@@ -199,8 +211,8 @@ impl Client {
         let hash = reqwest::multipart::Part::stream_with_length(Body::wrap_stream(hash), 64);
         let form = form.part("file", file).part("sha256", hash);
         let response = self.request(http::Method::POST, transfer::Push::SPEC.path)?.multipart(form).send().await.map_err(|e| self.unreachable(&e))?;
-        let body = self.accept(response).await?.bytes().await.map_err(|e| self.unreachable(&e))?;
-        self.understand(&body)
+        let response = self.accept(response).await?;
+        self.understand(&self.whole(response).await?)
     }
 
     /// The same client, whose requests count as parts of one transfer.
@@ -228,8 +240,8 @@ impl Client {
             .send()
             .await
             .map_err(|e| self.unreachable(&e))?;
-        let body = self.accept(response).await?.bytes().await.map_err(|e| self.unreachable(&e))?;
-        self.understand(&body)
+        let response = self.accept(response).await?;
+        self.understand(&self.whole(response).await?)
     }
 
     /// Starts something that answers with a stream that cannot be begun again, such as a job.
@@ -303,8 +315,21 @@ impl Client {
         }
         let status = response.status().as_u16();
         let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-        let body = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        let body = self.whole(response).await?;
         Err(ClientError::Api(ApiError { retry_after, ..ApiError::from_body(status, &body) }))
+    }
+
+    /// The whole body of an answer, bounded in size and silence.
+    async fn whole(&self, response: reqwest::Response) -> Result<BytesMut, ClientError> {
+        let mut all = BytesMut::new();
+        let mut chunks = std::pin::pin!(patient(self.target.address.clone(), response));
+        while let Some(chunk) = chunks.try_next().await? {
+            if all.len() + chunk.len() > MOST_ANSWER {
+                return Err(ClientError::Protocol { address: self.target.address.clone(), what: "an answer of more than 1 GiB".to_owned() });
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all)
     }
 
     fn understand<R: serde::de::DeserializeOwned>(&self, body: &[u8]) -> Result<R, ClientError> {
@@ -319,6 +344,18 @@ impl Client {
 /// `host:port`, with an IPv6 address in brackets.
 pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// The body of an answer. A silence of a minute counts as a lost connection.
+fn patient(address: String, response: reqwest::Response) -> impl Stream<Item = Result<Chunk, ClientError>> + Send {
+    let chunks = response.bytes_stream().boxed();
+    futures_util::stream::unfold((chunks, address), |(mut chunks, address)| async {
+        let item = match tokio::time::timeout(SILENCE, chunks.next()).await {
+            Ok(item) => item?.map_err(|e| unreachable(&address, &e)),
+            Err(_) => Err(ClientError::Unreachable { address: address.clone(), cause: "no word for a minute".to_owned() }),
+        };
+        Some((item, (chunks, address)))
+    })
 }
 
 /// The innermost cause says most: "Connection refused (os error 111)".

@@ -92,6 +92,7 @@ impl From<TransferError> for ApiError {
             }
             TransferError::Invalid(_) => Self::new(Code::InvalidRequest, text),
             TransferError::Cancelled => Self::new(Code::TransferFailed, text),
+            TransferError::Changed => Self::new(Code::TransferFailed, text).hint("Copy it again when nothing writes to it."),
         }
     }
 }

@@ -1,9 +1,13 @@
-//! Carries the files of a plan, each with its hash; goes on where it was when the connection was lost.
+//! Carries the files of a plan, and goes on where it was when the connection was lost. What is sent is checked by its hash at the end; what is fetched is the file
+//! that was looked at, whole, or not taken.
 
 use std::{
     future::Future,
     pin::pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -11,7 +15,7 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt, stream};
 use loopsy_shared::{
     api::{
-        Code,
+        Code, FILE_SIZE_HEADER, MODIFIED_HEADER,
         transfer::{FileKind, MakeDirectory, PathStat, Pull, Push, PushOffset, StatPath, UploadOffset},
         transfers::{Direction, LeftOut},
     },
@@ -26,7 +30,7 @@ use super::{
     TransferError, Transfers,
     plan::{Item, Plan},
 };
-use crate::files::FileError;
+use crate::files::{FileError, PullFile};
 
 /// Files on their way at the same time. Hides the round trips of small files.
 const AT_ONCE: usize = 4;
@@ -34,6 +38,8 @@ const AT_ONCE: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest pause that a peer can ask for.
+const LONGEST_ASKED: Duration = Duration::from_secs(60);
 /// Files below this are simply sent again.
 const WORTH_RESUMING: u64 = 1 << 20;
 /// Paths that a dry run lists.
@@ -46,11 +52,13 @@ pub(super) struct Copy<'a> {
     direction: Direction,
     plan: Plan,
     dry_run: bool,
+    /// Bytes that came through, in all attempts. Only grows.
+    moved: Arc<AtomicU64>,
 }
 
 impl<'a> Copy<'a> {
     pub(super) fn new(transfers: &'a Transfers, id: TransferId, peer: NodeId, direction: Direction, plan: Plan, dry_run: bool) -> Self {
-        Self { transfers, id, peer, direction, plan, dry_run }
+        Self { transfers, id, peer, direction, plan, dry_run, moved: Arc::default() }
     }
 
     pub(super) async fn run(&self) -> Result<(), TransferError> {
@@ -65,7 +73,7 @@ impl<'a> Copy<'a> {
     async fn carry(&self, item: &Item) -> Result<(), TransferError> {
         if !self.plan.single && self.persistently(|| self.is_there(item)).await? {
             self.transfers.update(&self.id, false, |info| {
-                (info.files_skipped, info.bytes_done) = (info.files_skipped + 1, info.bytes_done + item.size);
+                (info.files_skipped, info.bytes_done) = (info.files_skipped + 1, info.bytes_done.saturating_add(item.size));
             });
             return Ok(());
         }
@@ -106,11 +114,12 @@ impl<'a> Copy<'a> {
 
     /// Tries again while the other side is away; progress renews the patience.
     async fn persistently<T, Fut: Future<Output = Result<T, TransferError>>>(&self, attempt: impl Fn() -> Fut) -> Result<T, TransferError> {
-        let (mut pause, mut since, mut done) = (FIRST_PAUSE, Instant::now(), self.bytes_done());
+        let moved = || self.moved.load(Ordering::Relaxed);
+        let (mut pause, mut since, mut done) = (FIRST_PAUSE, Instant::now(), moved());
         loop {
             match attempt().await {
                 Err(error) if error.passes() => {
-                    let now = self.bytes_done();
+                    let now = moved();
                     if now > done {
                         (pause, since, done) = (FIRST_PAUSE, Instant::now(), now);
                     }
@@ -118,7 +127,7 @@ impl<'a> Copy<'a> {
                         return Err(error);
                     }
                     let asked = match &error {
-                        TransferError::There(error) => error.retry_after.map(Duration::from_secs),
+                        TransferError::There(error) => error.retry_after.map(Duration::from_secs).map(|asked| asked.min(LONGEST_ASKED)),
                         _ => None,
                     };
                     tracing::info!(transfer = %self.id, %error, "trying again");
@@ -130,17 +139,13 @@ impl<'a> Copy<'a> {
         }
     }
 
-    fn bytes_done(&self) -> u64 {
-        self.transfers.get(&self.id).map_or(0, |info| info.bytes_done)
-    }
-
     async fn client(&self) -> Result<Client, TransferError> {
         Ok(self.transfers.0.peers.reach(self.peer.as_str()).await?.client.for_transfer(&self.id))
     }
 
     async fn make_directory(&self, path: &str) -> Result<(), TransferError> {
         match self.direction {
-            Direction::Push => self.client().await?.call(MakeDirectory { path: path.to_owned() }).await.map(drop).map_err(Into::into),
+            Direction::Push => self.client().await?.ask(MakeDirectory { path: path.to_owned() }).await.map(drop).map_err(Into::into),
             Direction::Pull => Ok(self.transfers.0.files.make_directory(path).await?),
         }
     }
@@ -149,7 +154,7 @@ impl<'a> Copy<'a> {
     async fn is_there(&self, item: &Item) -> Result<bool, TransferError> {
         let request = StatPath { path: item.to.clone(), hash_bytes: None };
         let there: PathStat = match self.direction {
-            Direction::Push => self.client().await?.call(request).await?,
+            Direction::Push => self.client().await?.ask(request).await?,
             Direction::Pull => self.transfers.0.files.stat(&request).await?,
         };
         Ok(there.file.is_some_and(|file| file.kind == FileKind::File && file.size == item.size && file.modified == item.modified))
@@ -175,12 +180,18 @@ impl<'a> Copy<'a> {
 
     async fn push(&self, item: &Item) -> Result<String, TransferError> {
         let client = self.client().await?;
+        // The file may have changed since the plan was made.
+        let now = self.transfers.0.files.open_pull(&item.from, 0).await?;
+        let item = &Item { size: now.size, modified: now.modified, mode: now.mode, ..item.clone() };
         let begun = match self.push_of(item, 0).upload_id {
-            Some(upload_id) => client.call(PushOffset { dest_path: item.to.clone(), upload_id }).await?,
+            Some(upload_id) => client.ask(PushOffset { dest_path: item.to.clone(), upload_id }).await?,
             None => UploadOffset { offset: 0, sha256: String::new() },
         };
-        let (offset, hasher) = self.verified_prefix(item, &begun).await?;
+        let (offset, hasher) = self.verified_prefix(item, now, &begun).await?;
         let file = self.transfers.0.files.open_pull(&item.from, offset).await?;
+        if (file.size, file.modified) != (item.size, item.modified) {
+            return Err(TransferError::Changed);
+        }
         let progress = Progress::resume(self, offset);
         let (tell, hash) = oneshot::channel();
         let sent = progress.clone();
@@ -215,7 +226,7 @@ impl<'a> Copy<'a> {
     async fn pull(&self, item: &Item) -> Result<String, TransferError> {
         let client = self.client().await?;
         // The file may have changed since the plan was made.
-        let now = client.call(StatPath { path: item.from.clone(), hash_bytes: None }).await?.file;
+        let now = client.ask(StatPath { path: item.from.clone(), hash_bytes: None }).await?.file;
         let now = now.ok_or_else(|| TransferError::Invalid(format!("`{}` is no longer there.", loopsy_shared::text::inert(&item.from))))?;
         let item = &Item { size: now.size, modified: now.modified, mode: now.mode, ..item.clone() };
         let files = &self.transfers.0.files;
@@ -223,14 +234,18 @@ impl<'a> Copy<'a> {
         if let Some(upload_id) = self.push_of(item, 0).upload_id {
             let here = files.push_offset(&PushOffset { dest_path: item.to.clone(), upload_id }).await?;
             if here.offset > 0 {
-                let there = client.call(StatPath { path: item.from.clone(), hash_bytes: Some(here.offset) }).await?;
+                let there = client.ask(StatPath { path: item.from.clone(), hash_bytes: Some(here.offset) }).await?;
                 offset = if there.sha256.as_deref() == Some(&here.sha256) { here.offset } else { 0 };
             }
         }
         let mut file = files.begin_push(self.push_of(item, offset)).await?;
         let progress = Progress::resume(self, offset);
         let carried = async {
-            let (_headers, content) = client.download(Pull { source_path: item.from.clone(), offset }).await?;
+            let (headers, content) = client.download(Pull { source_path: item.from.clone(), offset }).await?;
+            let told = |name| headers.get(name).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+            if told(FILE_SIZE_HEADER).is_some_and(|size| size != item.size) || told(MODIFIED_HEADER).is_some_and(|at| at != item.modified) {
+                return Err(TransferError::Changed);
+            }
             let mut content = pin!(content);
             while let Some(chunk) = content.try_next().await? {
                 progress.add(chunk.len() as u64);
@@ -243,11 +258,10 @@ impl<'a> Copy<'a> {
     }
 
     /// How much of an upload that was begun can be built on: all of it when its hash is that of this file's beginning, else nothing.
-    async fn verified_prefix(&self, item: &Item, begun: &UploadOffset) -> Result<(u64, Sha256), TransferError> {
+    async fn verified_prefix(&self, item: &Item, mut file: PullFile, begun: &UploadOffset) -> Result<(u64, Sha256), TransferError> {
         if begun.offset == 0 || begun.offset > item.size {
             return Ok((0, Sha256::new()));
         }
-        let mut file = self.transfers.0.files.open_pull(&item.from, 0).await?;
         let (mut hasher, mut left) = (Sha256::new(), begun.offset);
         while left > 0
             && let Some(chunk) = file.next().await
@@ -267,29 +281,44 @@ impl<'a> Copy<'a> {
 struct Progress {
     transfers: Transfers,
     id: TransferId,
-    counted: Arc<Mutex<u64>>,
+    moved: Arc<AtomicU64>,
+    /// What this attempt has added to what is shown. `None` once it is over, for a body may still be read a little after its answer came.
+    counted: Arc<Mutex<Option<Counted>>>,
+}
+
+#[derive(Default)]
+struct Counted {
+    done: u64,
+    resumed: u64,
 }
 
 impl Progress {
     fn resume(copy: &Copy<'_>, offset: u64) -> Self {
-        let this = Self { transfers: copy.transfers.clone(), id: copy.id.clone(), counted: Arc::default() };
-        if offset > 0 {
-            this.transfers.update(&this.id, false, |info| info.bytes_resumed += offset);
-            this.add(offset);
-        }
-        this
+        let counted = Arc::new(Mutex::new(Some(Counted { done: offset, resumed: offset })));
+        copy.transfers.update(&copy.id, false, |info| {
+            info.bytes_done = info.bytes_done.saturating_add(offset);
+            info.bytes_resumed = info.bytes_resumed.saturating_add(offset);
+        });
+        Self { transfers: copy.transfers.clone(), id: copy.id.clone(), moved: Arc::clone(&copy.moved), counted }
     }
 
     fn add(&self, bytes: u64) {
-        *self.counted.lock().unwrap_or_else(PoisonError::into_inner) += bytes;
-        self.transfers.update(&self.id, false, |info| info.bytes_done += bytes);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counted) = counted.as_mut() {
+            counted.done = counted.done.saturating_add(bytes);
+            self.moved.fetch_add(bytes, Ordering::Relaxed);
+            self.transfers.update(&self.id, false, |info| info.bytes_done = info.bytes_done.saturating_add(bytes));
+        }
     }
 
     /// What a failed attempt moved is counted again by the next, as resumed bytes.
     fn settle<T>(&self, outcome: Result<T, TransferError>) -> Result<T, TransferError> {
-        if outcome.is_err() {
-            let counted = *self.counted.lock().unwrap_or_else(PoisonError::into_inner);
-            self.transfers.update(&self.id, false, |info| info.bytes_done -= counted.min(info.bytes_done));
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Err(_), Some(counted)) = (&outcome, counted) {
+            self.transfers.update(&self.id, false, |info| {
+                info.bytes_done = info.bytes_done.saturating_sub(counted.done);
+                info.bytes_resumed = info.bytes_resumed.saturating_sub(counted.resumed);
+            });
         }
         outcome
     }

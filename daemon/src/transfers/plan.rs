@@ -1,6 +1,6 @@
 //! What a transfer is to carry, and where each file goes. Found out before the first byte moves.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use loopsy_shared::{
     api::{
@@ -53,14 +53,14 @@ impl End<'_> {
         let request = StatPath { path: path.to_owned(), hash_bytes: None };
         match self {
             Self::Here(files) => Ok(files.stat(&request).await?),
-            Self::There(client) => Ok(client.call(request).await?),
+            Self::There(client) => Ok(client.ask(request).await?),
         }
     }
 
     async fn tree(&self, request: ListTree) -> Result<Tree, TransferError> {
         match self {
             Self::Here(files) => Ok(files.tree(request).await?),
-            Self::There(client) => Ok(client.call(request).await?),
+            Self::There(client) => Ok(client.ask(request).await?),
         }
     }
 }
@@ -77,13 +77,22 @@ pub(super) async fn plan(files: &Files, peer: &Client, request: &StartTransfer) 
         source_end.stat(&request.source).await?.file.ok_or_else(|| TransferError::Invalid(format!("There is no `{}`.", text::inert(&request.source))))?;
     let into_directory = request.destination.ends_with('/')
         || destination_end.stat(&request.destination).await?.file.is_some_and(|file| file.kind == FileKind::Directory && source.kind != FileKind::Directory);
-    let root = if into_directory { join(&request.destination, &source.name) } else { request.destination.trim_end_matches('/').to_owned() };
+    let root = if into_directory { join(&request.destination, last_name(&request.source)?) } else { request.destination.trim_end_matches('/').to_owned() };
     match source.kind {
         FileKind::Directory => folder(&source_end, request, root).await,
         // A link that the caller names is meant; what it points at decides.
         FileKind::File | FileKind::Symlink => Ok(one_file(request, source, root)),
         FileKind::Other => Err(TransferError::Invalid(format!("`{}` is a device, socket or pipe and cannot be copied.", text::inert(&request.source)))),
     }
+}
+
+/// The name that the source was asked for by. Never what a peer calls it: that would let the peer choose what is written here.
+fn last_name(source: &str) -> Result<&str, TransferError> {
+    let name = Path::new(source).components().next_back().and_then(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    name.ok_or_else(|| TransferError::Invalid(format!("`{}` does not end in a name; say how the copy is to be called.", text::inert(source))))
 }
 
 fn one_file(request: &StartTransfer, source: FileInfo, root: String) -> Plan {
@@ -119,7 +128,7 @@ async fn folder(source: &End<'_>, request: &StartTransfer, root: String) -> Resu
 
 /// Whether a path stays below the directory that it is relative to.
 fn is_below(path: &str) -> bool {
-    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)))
+    !path.is_empty() && Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 }
 
 fn join(directory: &str, path: &str) -> String {
@@ -129,6 +138,15 @@ fn join(directory: &str, path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_copy_is_called_as_it_was_asked_for() {
+        assert_eq!(last_name("/x/report.txt").expect("a name"), "report.txt");
+        assert_eq!(last_name("dir/").expect("a name"), "dir");
+        for bad in ["/", "..", "a/..", "."] {
+            assert!(last_name(bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn no_path_of_a_peer_leads_out() {
