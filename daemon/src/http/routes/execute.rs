@@ -62,11 +62,11 @@ async fn input(app: App, _caller: Caller, request: Option<WriteJobInput>, body: 
         || ApiError::new(Code::JobInputClosed, format!("The job {id} takes no input, or no more.")).hint("Start it with `pipeStdin`, and feed it once.");
     let mut stdin = find(&app, &id)?.take_stdin().await.ok_or_else(closed)?;
     let mut body = body.into_body();
+    let mut reads = true;
     while let Some(chunk) = body::next_chunk(&mut body).await? {
-        // A program that stops reading is no failure of the feeder: `head` does it all the time.
-        if stdin.write_all(&chunk).await.is_err() {
-            break;
-        }
+        // A program that stops reading is no failure of the feeder: `head` does it all the time. What is left is taken and dropped, because an answer in the
+        // middle of a body closes the connection, which a sender takes for a node that is gone.
+        reads = reads && stdin.write_all(&chunk).await.is_ok();
     }
     Ok(Done { job_id: Some(id), ..Done::OK })
 }
