@@ -211,6 +211,7 @@ impl Keeper {
 
     fn spawn(&mut self, spawn: Spawn) -> io::Result<i32> {
         if self.fds.len() < FDS {
+            self.fds.clear(); // or every later job would get another one's
             return Err(io::Error::other("its input and output did not arrive, perhaps too many files are open"));
         }
         let mut stdio = self.fds.drain(..FDS).map(Stdio::from);
@@ -300,7 +301,7 @@ impl Keeper {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::link::KeeperCommand;
+    use super::{Keeper, Spawn, link::KeeperCommand};
 
     const GUARD: &str = "LOOPSY_TEST_KEEPER";
 
@@ -311,6 +312,14 @@ pub(crate) mod tests {
             args: ["jobs::keeper::tests::serve_as_keeper", "--exact", "--nocapture", "--ignored", "--test-threads=1"].map(Into::into).to_vec(),
             env: vec![(GUARD.into(), "1".into())],
         }
+    }
+
+    #[test]
+    fn descriptors_that_came_alone_are_not_the_next_jobs() {
+        let mut keeper = Keeper::new(rustix::stdio::stdin());
+        keeper.fds.push_back(std::fs::File::open("/dev/null").expect("opened").into());
+        let spawn = Spawn { job: "a".into(), program: "/bin/true".into(), name: "true".into(), args: Vec::new(), cwd: "/".into(), env: Vec::new() };
+        assert!(keeper.spawn(spawn).is_err() && keeper.fds.is_empty());
     }
 
     #[test]
