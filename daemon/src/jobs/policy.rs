@@ -23,8 +23,24 @@ const DEPTH: usize = 16;
 const PROGRAMS: usize = 20_000;
 
 /// Variables that would let an allowed program do anything: not for callers where there is an allowlist. `*` stands for any rest.
-const LOCKED: [&str; 14] =
-    ["LD_*", "DYLD_*", "NODE_OPTIONS", "PYTHON*", "PERL5*", "RUBY*", "BASH_ENV", "ENV", "GIT_*", "PATH", "IFS", "SHELLOPTS", "BASHOPTS", "PS4"];
+const LOCKED: [&str; 16] = [
+    "LD_*",
+    "DYLD_*",
+    "NODE_OPTIONS",
+    "PYTHON*",
+    "PERL5*",
+    "RUBY*",
+    "BASH_ENV",
+    "ENV",
+    "GIT_*",
+    "PATH",
+    "IFS",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "HOME",
+    "XDG_CONFIG_HOME",
+];
 
 /// What shells do themselves and what runs nothing else.
 const BUILTINS: [&str; 27] = [

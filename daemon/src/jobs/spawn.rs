@@ -1,11 +1,6 @@
 //! The one way by which a process of a job starts: check what was asked, apply the policy, make the pipes, ask the keeper.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::PathBuf};
 
 use loopsy_shared::{api::execute::Command, config::Execution, id::JobId, text::inert};
 use tokio::net::unix::pipe;
@@ -51,8 +46,10 @@ pub(super) fn plan(environment: &Environment, execution: &Execution, command: &C
         return invalid("A command has either `stdin` or `pipeStdin`, not both.");
     }
     let env = environment.job(execution, &command.env)?;
-    let home = env.get("HOME").cloned().unwrap_or_else(|| "/".to_owned());
-    let cwd = Path::new(&home).join(command.cwd.as_deref().unwrap_or_default());
+    let cwd = environment.home().join(command.cwd.as_deref().unwrap_or_default()); // whatever HOME the caller sets
+    if !cwd.is_absolute() {
+        return invalid("The working directory must be absolute, because the home directory here is not known."); // else policy and keeper would look at different files
+    }
     let search = Search { path: env.get("PATH").cloned().unwrap_or_default(), cwd: cwd.clone() };
     policy::check(execution, &search, &command.command, &command.args)?;
     let failed = |reason: String| JobError::SpawnFailed { command: inert(&command.command).into_owned(), reason };

@@ -117,6 +117,11 @@ async fn directory_and_environment_are_as_asked() {
     assert_eq!(result.stdout, format!("{cwd}\nhej\n0\n"));
     let home = loopsy_shared::paths::home().expect("there is one").canonicalize().expect("exists");
     assert_eq!(node.run(command(&["pwd", "-P"])).await.stdout, format!("{}\n", home.display()));
+    let elsewhere = BTreeMap::from([("HOME".to_owned(), "tmp".to_owned())]);
+    for cwd in [None, Some(".".to_owned())] {
+        let result = node.run(Command { cwd, env: elsewhere.clone(), ..command(&["pwd", "-P"]) }).await;
+        assert_eq!(result.stdout, format!("{}\n", home.display()), "the caller's HOME decides nothing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
