@@ -238,7 +238,9 @@ impl Shared {
             self.events.publish(Event::JobRemoved { job_id: job.id().clone() });
         }
         for job in settling {
-            job.settle().await;
+            if !job.settle().await && self.table.lock().give_up(job.id()).is_some() {
+                self.events.publish(Event::JobRemoved { job_id: job.id().clone() });
+            }
         }
     }
 }

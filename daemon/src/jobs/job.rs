@@ -196,8 +196,8 @@ impl Job {
         (movable, fixed + self.0.command.len() + self.0.args.iter().map(|arg| arg.len() + size_of::<String>()).sum::<usize>(), disk)
     }
 
-    pub(super) async fn settle(&self) {
-        self.0.output.settle().await;
+    pub(super) async fn settle(&self) -> bool {
+        self.0.output.settle().await
     }
 
     /// Waits until nobody has used the job for its linger time; ends early when the job does, or somebody watches again.

@@ -328,6 +328,18 @@ async fn what_is_kept_of_ended_jobs_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_move_to_the_disk_is_forgotten() {
+    let node = Fixture::new().await;
+    std::fs::remove_dir(node.dir.path().join("spill")).expect("empty");
+    for _ in 0..40 {
+        node.run(sh("head -c 1048576 /dev/zero; head -c 1048576 /dev/zero >&2")).await;
+    }
+    let in_memory = || node.jobs.0.table.lock().jobs.values().map(|job| job.footprint().0).sum::<usize>();
+    until("memory is bounded", || in_memory() <= 64 << 20).await;
+    assert!(node.jobs.all().len() > 20, "what fits is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn characters_are_never_cut() {
     let node = Fixture::new().await;
     let job = node
