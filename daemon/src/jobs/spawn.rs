@@ -11,7 +11,6 @@ use super::{
     keeper::{
         link::{Failure, Keeper, Running},
         protocol::Spawn,
-        tree::MARK,
     },
     policy::{self, Search},
 };
@@ -70,9 +69,8 @@ pub(super) async fn start(keeper: &Keeper, id: &JobId, plan: Plan, command: &Com
     let failed = |reason: String| JobError::SpawnFailed { command: inert(&command.command).into_owned(), reason };
     let (stdin, stdout, stderr, stdio) =
         pipes(command.pipe_stdin || command.stdin.is_some()).map_err(|error| failed(format!("its input and output cannot be made: {error}")))?;
-    let mut env = plan.env;
-    env.push((MARK.to_owned(), id.to_string()));
-    let spawn = Spawn { job: id.to_string(), program: plan.program, name: command.command.clone(), args: command.args.clone(), cwd: plan.cwd, env };
+    let Plan { program, cwd, env } = plan;
+    let spawn = Spawn { job: id.to_string(), program, name: command.command.clone(), args: command.args.clone(), cwd, env };
     let running = keeper.spawn(spawn, stdio).await.map_err(|failure| match failure {
         Failure::Refused(reason) | Failure::NoKeeper(reason) => failed(reason),
     })?;

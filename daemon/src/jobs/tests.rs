@@ -397,15 +397,20 @@ async fn exactly_as_many_run_as_may() {
 async fn a_dead_keeper_fails_its_jobs_and_is_replaced() {
     let node = Fixture::new().await;
     let number = node.unique();
+    node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await;
     let job = node.start(sh(&format!("(setsid sleep {number} &); sleep {number}"))).await;
-    until("both run", || alive(&number) == 2).await;
+    until("both run, and what was left of one that ended", || alive(&number) == 3).await;
     let keeper = node.jobs.0.keeper.pid().expect("there is one");
     keeper::tree::signal(&[keeper], rustix::process::Signal::KILL);
     let exit = job.ended().await;
     assert_eq!((exit.exit_code, exit.killed), (None, true));
-    until("both are gone", || alive(&number) == 0).await;
-    assert_eq!(node.run(command(&["true"])).await.exit.exit_code, Some(0));
-    assert_ne!(node.jobs.0.keeper.pid(), Some(keeper));
+    until("all are gone", || alive(&number) == 0).await;
+    assert_eq!(node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await.exit.exit_code, Some(0));
+    let next = node.jobs.0.keeper.pid().expect("there is one");
+    assert_ne!(next, keeper);
+    until("it was left behind", || alive(&number) == 1).await;
+    keeper::tree::signal(&[next], rustix::process::Signal::KILL);
+    until("it is gone, too", || alive(&number) == 0).await;
 }
 
 #[test]
