@@ -475,9 +475,13 @@ async fn a_lost_watcher_or_a_revoked_key_ends_the_job() {
     drop(back);
     assert!(job.info().running, "it lingers");
     assert!(job.ended().await.cancelled);
+    let number = node.unique();
+    node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await;
+    until("it was left behind", || alive(&number) == 1).await;
     let job = node.start(command(&["sleep", "1000"])).await;
     node.caller.principal.revoked.cancel();
     assert!(job.ended().await.cancelled);
+    until("what an ended job left is gone, too", || alive(&number) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
