@@ -1,5 +1,6 @@
-//! Commands run for somebody: jobs. All their processes live below one [keeper], so that none outlives the daemon, or a job that was cancelled or took too long.
-//! What a job left in the background when it ended by itself runs on, as with ssh: until the daemon ends, or the key that started it is revoked.
+//! Commands run for somebody: jobs. All their processes live below one [keeper], so that none outlives the daemon, or a job that was
+//! cancelled or took too long. What a job left in the background when it ended by itself runs on, as with ssh: until the daemon ends,
+//! or the key that started it is revoked.
 
 mod conduct;
 mod environment;

@@ -1,8 +1,9 @@
 //! What may be run. One policy for every way in; pure but for looking programs up.
 //!
-//! The denylist is a seat belt: it sees through wrappers, shells and disguises, but not into programs that interpret other languages (`python -c`, `perl -e`,
-//! `node -e`), scripts in files, variables or standard input (here-documents for a shell included), aliases, braces within a word (`r{m,x}`), `pwsh` scripts beyond
-//! what they have in common with a shell's, copies under other names, and wrappers that it does not know. The allowlist is a wall as high as what it lets through.
+//! The denylist is a seat belt: it sees through wrappers, shells and disguises, but not into programs that interpret other languages (`python -c`,
+//! `perl -e`, `node -e`), scripts in files, variables or standard input (here-documents for a shell included), aliases, braces within a word (`r{m,x}`),
+//! `pwsh` scripts beyond what they have in common with a shell's, copies under other names, and wrappers that it does not know. The allowlist is a wall as
+//! high as what it lets through.
 
 mod script;
 mod wrappers;

@@ -47,7 +47,8 @@ pub(super) fn plan(environment: &Environment, execution: &Execution, command: &C
     let env = environment.job(execution, &command.env)?;
     let cwd = environment.home().join(command.cwd.as_deref().unwrap_or_default()); // whatever HOME the caller sets
     if !cwd.is_absolute() {
-        return invalid("The working directory must be absolute, because the home directory here is not known."); // else policy and keeper would look at different files
+        // else policy and keeper would look at different files
+        return invalid("The working directory must be absolute, because the home directory here is not known.");
     }
     let search = Search { path: env.get("PATH").cloned().unwrap_or_default(), cwd: cwd.clone() };
     policy::check(execution, &search, &command.command, &command.args)?;
