@@ -1,4 +1,6 @@
-//! Commands run for somebody: jobs. All their processes live below one [keeper], so that none outlives its job's end or the daemon.
+//! Commands run for somebody: jobs. All their processes live below one [keeper], so that none outlives the daemon, or a job that was
+//! cancelled or took too long. What a job left in the background when it ended by itself runs on, as with ssh: until the daemon ends,
+//! or the key that started it is revoked.
 
 mod conduct;
 mod environment;
@@ -157,7 +159,15 @@ impl Jobs {
             let (job, conduct) = job::begin(Arc::clone(&shared), id, caller, command, kind, &config.execution, started);
             shared.insert(&job);
             let _gone = answer.send(Ok(Unclaimed::new(job)));
-            conduct.run(slot, revoked).await;
+            let (stopped, leftovers) = (shared.stopped.clone(), conduct.run(slot, revoked.clone()).await);
+            drop(shared);
+            if let Some(leftovers) = leftovers {
+                tokio::select! {
+                    () = revoked.cancelled() => leftovers.end().await,
+                    () = leftovers.forgotten.cancelled() => {}
+                    () = stopped.cancelled() => {}
+                }
+            }
         });
         answered.await.unwrap_or(Err(JobError::Closing))?.claim().ok_or(JobError::Closing)
     }
@@ -238,7 +248,9 @@ impl Shared {
             self.events.publish(Event::JobRemoved { job_id: job.id().clone() });
         }
         for job in settling {
-            job.settle().await;
+            if !job.settle().await && self.table.lock().give_up(job.id()).is_some() {
+                self.events.publish(Event::JobRemoved { job_id: job.id().clone() });
+            }
         }
     }
 }

@@ -35,6 +35,20 @@ pub(super) struct Conduct {
     pub(super) grace: Duration,
 }
 
+/// What a job that ended by itself may have left in the background.
+pub(super) struct Leftovers {
+    running: Running,
+    grace: Duration,
+    /// Fires when the job is forgotten.
+    pub(super) forgotten: CancellationToken,
+}
+
+impl Leftovers {
+    pub(super) async fn end(&self) {
+        self.running.kill(self.grace).await;
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Cause {
     TimedOut,
@@ -43,7 +57,7 @@ enum Cause {
 
 impl Conduct {
     /// Runs to the end of the job. `slot` is given back before anybody learns of the end.
-    pub(super) async fn run(mut self, slot: Slot, revoked: CancellationToken) {
+    pub(super) async fn run(mut self, slot: Slot, revoked: CancellationToken) -> Option<Leftovers> {
         let (exit, cause) = self.wait(&revoked).await;
         self.pump.finish().await;
         let job = &self.job.0;
@@ -75,6 +89,8 @@ impl Conduct {
         if full {
             self.shared.sweep().await;
         }
+        let forgotten = self.job.0.forgotten.token().clone();
+        cause.is_none().then_some(Leftovers { running: self.running, grace: self.grace, forgotten })
     }
 
     /// Waits for the end of the process and of its output; brings it about when it is time.

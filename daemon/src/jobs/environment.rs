@@ -1,6 +1,6 @@
 //! What a job's environment is made of. It starts empty: nothing of the daemon's own gets in unless it is named here or in the config.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use loopsy_shared::config::Execution;
 
@@ -28,6 +28,11 @@ impl Environment {
             all.entry("HOME".to_owned()).or_insert(home);
         }
         Self(all)
+    }
+
+    /// The owner's home directory.
+    pub(super) fn home(&self) -> &Path {
+        Path::new(self.0.get("HOME").map_or("/", String::as_str))
     }
 
     /// The environment of one job.
@@ -84,7 +89,7 @@ mod tests {
     #[test]
     fn an_allowlist_locks_some_variables() {
         let locked = Execution { allowlist: Some(vec!["ls".into()]), ..Execution::default() };
-        for name in ["LD_PRELOAD", "PATH", "GIT_SSH_COMMAND", "PYTHONPATH"] {
+        for name in ["LD_PRELOAD", "PATH", "GIT_SSH_COMMAND", "PYTHONPATH", "HOME", "XDG_CONFIG_HOME"] {
             let asked = BTreeMap::from([(name.to_owned(), String::new())]);
             assert!(matches!(environment().job(&locked, &asked), Err(JobError::Denied(_))), "{name}");
             assert!(environment().job(&Execution::default(), &asked).is_ok(), "{name}");

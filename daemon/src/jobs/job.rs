@@ -60,8 +60,26 @@ pub(super) struct Inner {
     pub(super) cancel: CancellationToken,
     /// Fires when the end has begun.
     pub(super) ending: CancellationToken,
+    /// Fires when nobody knows the job any more.
+    pub(super) forgotten: Forgotten,
     presence: Mutex<Presence>,
     shared: std::sync::Weak<Shared>,
+}
+
+/// Fires when it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Forgotten(CancellationToken);
+
+impl Forgotten {
+    pub(super) const fn token(&self) -> &CancellationToken {
+        &self.0
+    }
+}
+
+impl Drop for Forgotten {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
 }
 
 /// Who cares for a streamed job.
@@ -196,8 +214,8 @@ impl Job {
         (movable, fixed + self.0.command.len() + self.0.args.iter().map(|arg| arg.len() + size_of::<String>()).sum::<usize>(), disk)
     }
 
-    pub(super) async fn settle(&self) {
-        self.0.output.settle().await;
+    pub(super) async fn settle(&self) -> bool {
+        self.0.output.settle().await
     }
 
     /// Waits until nobody has used the job for its linger time; ends early when the job does, or somebody watches again.
@@ -293,6 +311,7 @@ pub(super) fn begin(
         exit: SetOnce::new(),
         cancel: CancellationToken::new(),
         ending: CancellationToken::new(),
+        forgotten: Forgotten::default(),
         presence: Mutex::new(Presence { watches: 0, polls: 0, last_used: Instant::now() }),
         shared: Arc::downgrade(&shared),
     }));

@@ -92,6 +92,8 @@ struct Killing {
     next: Instant,
     /// Rounds in which nothing of it was seen.
     quiet: usize,
+    /// Whether it was asked to end by itself.
+    asked: bool,
 }
 
 struct Keeper {
@@ -201,9 +203,8 @@ impl Keeper {
                 self.tell(&tell);
             }
             Ask::Kill { job, pid, grace_ms } => {
-                self.signal(&job, pid, Signal::TERM);
-                let force_at = Instant::now() + Duration::from_millis(grace_ms);
-                self.kills.push(Killing { job, leader: pid, force_at, next: force_at, quiet: 0 });
+                let now = Instant::now();
+                self.kills.push(Killing { job, leader: pid, force_at: now + Duration::from_millis(grace_ms), next: now, quiet: 0, asked: false });
             }
             Ask::End { grace_ms } => self.end(Duration::from_millis(grace_ms)),
         }
@@ -211,6 +212,7 @@ impl Keeper {
 
     fn spawn(&mut self, spawn: Spawn) -> io::Result<i32> {
         if self.fds.len() < FDS {
+            self.fds.clear(); // or every later job would get another one's
             return Err(io::Error::other("its input and output did not arrive, perhaps too many files are open"));
         }
         let mut stdio = self.fds.drain(..FDS).map(Stdio::from);
@@ -260,9 +262,16 @@ impl Keeper {
         }
         let stirred = std::mem::take(&mut self.stirred); // one look that finds nothing proves nothing while orphans come and go
         let mut kills = std::mem::take(&mut self.kills);
+        let mut tree = Tree::scan(); // one first look for all: a revoked key ends hundreds at once
         for kill in kills.iter_mut().filter(|kill| now >= kill.next) {
+            if !std::mem::replace(&mut kill.asked, true) {
+                self.signal(&mut tree, &kill.job, kill.leader, Signal::TERM);
+                kill.next = kill.force_at;
+                continue;
+            }
             let looks = if now < kill.force_at + HASTE { LOOKS } else { 1 };
-            let seen = (0..looks).take_while(|_| self.signal(&kill.job, kill.leader, Signal::KILL) || stirred).count() > 0;
+            let seen = self.signal(&mut tree, &kill.job, kill.leader, Signal::KILL) || stirred;
+            let _last = seen && (1..looks).all(|_| self.signal(&mut Tree::scan(), &kill.job, kill.leader, Signal::KILL) || stirred);
             kill.quiet = if seen { 0 } else { kill.quiet + 1 };
             kill.next = now + pause(kill.force_at, now);
         }
@@ -271,9 +280,9 @@ impl Keeper {
     }
 
     /// Signals all that belongs to a job. Says whether there was anything.
-    fn signal(&self, job: &str, leader: i32, signal: Signal) -> bool {
+    fn signal(&self, tree: &mut Tree, job: &str, leader: i32, signal: Signal) -> bool {
         let running = self.leaders.get(&leader).is_some_and(|owner| owner == job);
-        let members = Tree::scan().members(self.own, job, leader, &self.leaders);
+        let members = tree.members(self.own, job, leader, &self.leaders);
         if running {
             tree::signal_group(leader, signal); // safe: the number is not free before the leader is reaped
         }
@@ -300,7 +309,7 @@ impl Keeper {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::link::KeeperCommand;
+    use super::{Keeper, Spawn, link::KeeperCommand};
 
     const GUARD: &str = "LOOPSY_TEST_KEEPER";
 
@@ -311,6 +320,14 @@ pub(crate) mod tests {
             args: ["jobs::keeper::tests::serve_as_keeper", "--exact", "--nocapture", "--ignored", "--test-threads=1"].map(Into::into).to_vec(),
             env: vec![(GUARD.into(), "1".into())],
         }
+    }
+
+    #[test]
+    fn descriptors_that_came_alone_are_not_the_next_jobs() {
+        let mut keeper = Keeper::new(rustix::stdio::stdin());
+        keeper.fds.push_back(std::fs::File::open("/dev/null").expect("opened").into());
+        let spawn = Spawn { job: "a".into(), program: "/bin/true".into(), name: "true".into(), args: Vec::new(), cwd: "/".into(), env: Vec::new() };
+        assert!(keeper.spawn(spawn).is_err() && keeper.fds.is_empty());
     }
 
     #[test]

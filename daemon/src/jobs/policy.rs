@@ -1,7 +1,9 @@
 //! What may be run. One policy for every way in; pure but for looking programs up.
 //!
-//! The denylist is a seat belt: it sees through wrappers, shells and disguises, but not into programs that interpret other languages (`python -c`, `perl -e`,
-//! `node -e`), scripts in files, variables or standard input. The allowlist is a wall as high as what it lets through.
+//! The denylist is a seat belt: it sees through wrappers, shells and disguises, but not into programs that interpret other languages (`python -c`,
+//! `perl -e`, `node -e`), scripts in files, variables or standard input (here-documents for a shell included), aliases, braces within a word (`r{m,x}`),
+//! `pwsh` scripts beyond what they have in common with a shell's, copies under other names, and wrappers that it does not know. The allowlist is a wall as
+//! high as what it lets through.
 
 mod script;
 mod wrappers;
@@ -23,8 +25,24 @@ const DEPTH: usize = 16;
 const PROGRAMS: usize = 20_000;
 
 /// Variables that would let an allowed program do anything: not for callers where there is an allowlist. `*` stands for any rest.
-const LOCKED: [&str; 14] =
-    ["LD_*", "DYLD_*", "NODE_OPTIONS", "PYTHON*", "PERL5*", "RUBY*", "BASH_ENV", "ENV", "GIT_*", "PATH", "IFS", "SHELLOPTS", "BASHOPTS", "PS4"];
+const LOCKED: [&str; 16] = [
+    "LD_*",
+    "DYLD_*",
+    "NODE_OPTIONS",
+    "PYTHON*",
+    "PERL5*",
+    "RUBY*",
+    "BASH_ENV",
+    "ENV",
+    "GIT_*",
+    "PATH",
+    "IFS",
+    "SHELLOPTS",
+    "BASHOPTS",
+    "PS4",
+    "HOME",
+    "XDG_CONFIG_HOME",
+];
 
 /// What shells do themselves and what runs nothing else.
 const BUILTINS: [&str; 27] = [
@@ -113,7 +131,7 @@ impl Check<'_> {
             return Err(Refusal::TooDeep(shown()));
         }
         let names = self.names(word);
-        if names.iter().any(|name| self.is_denied(name)) {
+        if names.iter().any(|name| self.is_denied(name)) || in_script && self.may_be_denied(word) {
             return Err(Refusal::Denied(shown()));
         }
         let builtin = in_script && BUILTINS.contains(&word.as_str());
@@ -145,6 +163,12 @@ impl Check<'_> {
 
     fn is_denied(&self, name: &str) -> bool {
         self.denied.iter().any(|entry| entry == name || entry == "mkfs" && name.starts_with("mkfs."))
+    }
+
+    /// Whether a word that the shell replaces by a file's name may become a denied one. A bare `*` is whatever comes first, not anybody's disguise.
+    fn may_be_denied(&self, word: &str) -> bool {
+        let pattern = normal(word);
+        pattern.contains(script::is_glob) && pattern != "*" && self.denied.iter().any(|entry| script::glob(&pattern, entry))
     }
 
     fn is_allowed(&self, word: &str) -> bool {

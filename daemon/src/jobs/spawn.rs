@@ -1,11 +1,6 @@
 //! The one way by which a process of a job starts: check what was asked, apply the policy, make the pipes, ask the keeper.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::OwnedFd,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::fd::OwnedFd, path::PathBuf};
 
 use loopsy_shared::{api::execute::Command, config::Execution, id::JobId, text::inert};
 use tokio::net::unix::pipe;
@@ -16,7 +11,6 @@ use super::{
     keeper::{
         link::{Failure, Keeper, Running},
         protocol::Spawn,
-        tree::MARK,
     },
     policy::{self, Search},
 };
@@ -51,8 +45,11 @@ pub(super) fn plan(environment: &Environment, execution: &Execution, command: &C
         return invalid("A command has either `stdin` or `pipeStdin`, not both.");
     }
     let env = environment.job(execution, &command.env)?;
-    let home = env.get("HOME").cloned().unwrap_or_else(|| "/".to_owned());
-    let cwd = Path::new(&home).join(command.cwd.as_deref().unwrap_or_default());
+    let cwd = environment.home().join(command.cwd.as_deref().unwrap_or_default()); // whatever HOME the caller sets
+    if !cwd.is_absolute() {
+        // else policy and keeper would look at different files
+        return invalid("The working directory must be absolute, because the home directory here is not known.");
+    }
     let search = Search { path: env.get("PATH").cloned().unwrap_or_default(), cwd: cwd.clone() };
     policy::check(execution, &search, &command.command, &command.args)?;
     let failed = |reason: String| JobError::SpawnFailed { command: inert(&command.command).into_owned(), reason };
@@ -73,9 +70,8 @@ pub(super) async fn start(keeper: &Keeper, id: &JobId, plan: Plan, command: &Com
     let failed = |reason: String| JobError::SpawnFailed { command: inert(&command.command).into_owned(), reason };
     let (stdin, stdout, stderr, stdio) =
         pipes(command.pipe_stdin || command.stdin.is_some()).map_err(|error| failed(format!("its input and output cannot be made: {error}")))?;
-    let mut env = plan.env;
-    env.push((MARK.to_owned(), id.to_string()));
-    let spawn = Spawn { job: id.to_string(), program: plan.program, name: command.command.clone(), args: command.args.clone(), cwd: plan.cwd, env };
+    let Plan { program, cwd, env } = plan;
+    let spawn = Spawn { job: id.to_string(), program, name: command.command.clone(), args: command.args.clone(), cwd, env };
     let running = keeper.spawn(spawn, stdio).await.map_err(|failure| match failure {
         Failure::Refused(reason) | Failure::NoKeeper(reason) => failed(reason),
     })?;

@@ -102,6 +102,13 @@ impl Table {
         (forgotten, settling)
     }
 
+    /// Takes out an ended job whose output could not move to the disk: it was counted as moved.
+    pub(super) fn give_up(&mut self, id: &JobId) -> Option<Job> {
+        let at = self.ended.iter().position(|ended| ended.id == *id)?;
+        let ended = self.ended.remove(at)?;
+        self.forget(&ended)
+    }
+
     fn forget(&mut self, ended: &Ended) -> Option<Job> {
         self.memory -= ended.movable + ended.fixed;
         self.disk -= ended.disk;

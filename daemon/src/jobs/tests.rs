@@ -117,6 +117,11 @@ async fn directory_and_environment_are_as_asked() {
     assert_eq!(result.stdout, format!("{cwd}\nhej\n0\n"));
     let home = loopsy_shared::paths::home().expect("there is one").canonicalize().expect("exists");
     assert_eq!(node.run(command(&["pwd", "-P"])).await.stdout, format!("{}\n", home.display()));
+    let elsewhere = BTreeMap::from([("HOME".to_owned(), "tmp".to_owned())]);
+    for cwd in [None, Some(".".to_owned())] {
+        let result = node.run(Command { cwd, env: elsewhere.clone(), ..command(&["pwd", "-P"]) }).await;
+        assert_eq!(result.stdout, format!("{}\n", home.display()), "the caller's HOME decides nothing");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -323,6 +328,18 @@ async fn what_is_kept_of_ended_jobs_is_bounded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_move_to_the_disk_is_forgotten() {
+    let node = Fixture::new().await;
+    std::fs::remove_dir(node.dir.path().join("spill")).expect("empty");
+    for _ in 0..40 {
+        node.run(sh("head -c 1048576 /dev/zero; head -c 1048576 /dev/zero >&2")).await;
+    }
+    let in_memory = || node.jobs.0.table.lock().jobs.values().map(|job| job.footprint().0).sum::<usize>();
+    until("memory is bounded", || in_memory() <= 64 << 20).await;
+    assert!(node.jobs.all().len() > 20, "what fits is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn characters_are_never_cut() {
     let node = Fixture::new().await;
     let job = node
@@ -380,15 +397,20 @@ async fn exactly_as_many_run_as_may() {
 async fn a_dead_keeper_fails_its_jobs_and_is_replaced() {
     let node = Fixture::new().await;
     let number = node.unique();
+    node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await;
     let job = node.start(sh(&format!("(setsid sleep {number} &); sleep {number}"))).await;
-    until("both run", || alive(&number) == 2).await;
+    until("both run, and what was left of one that ended", || alive(&number) == 3).await;
     let keeper = node.jobs.0.keeper.pid().expect("there is one");
     keeper::tree::signal(&[keeper], rustix::process::Signal::KILL);
     let exit = job.ended().await;
     assert_eq!((exit.exit_code, exit.killed), (None, true));
-    until("both are gone", || alive(&number) == 0).await;
-    assert_eq!(node.run(command(&["true"])).await.exit.exit_code, Some(0));
-    assert_ne!(node.jobs.0.keeper.pid(), Some(keeper));
+    until("all are gone", || alive(&number) == 0).await;
+    assert_eq!(node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await.exit.exit_code, Some(0));
+    let next = node.jobs.0.keeper.pid().expect("there is one");
+    assert_ne!(next, keeper);
+    until("it was left behind", || alive(&number) == 1).await;
+    keeper::tree::signal(&[next], rustix::process::Signal::KILL);
+    until("it is gone, too", || alive(&number) == 0).await;
 }
 
 #[test]
@@ -453,9 +475,13 @@ async fn a_lost_watcher_or_a_revoked_key_ends_the_job() {
     drop(back);
     assert!(job.info().running, "it lingers");
     assert!(job.ended().await.cancelled);
+    let number = node.unique();
+    node.run(sh(&format!("(setsid sleep {number} >/dev/null 2>&1 &)"))).await;
+    until("it was left behind", || alive(&number) == 1).await;
     let job = node.start(command(&["sleep", "1000"])).await;
     node.caller.principal.revoked.cancel();
     assert!(job.ended().await.cancelled);
+    until("what an ended job left is gone, too", || alive(&number) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

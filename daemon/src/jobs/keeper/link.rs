@@ -97,13 +97,15 @@ impl Keeper {
         Ok(keeper)
     }
 
-    /// Starts a program with these as its standard input, output and error.
-    pub(crate) async fn spawn(&self, spawn: Spawn, stdio: [OwnedFd; FDS]) -> Result<Running, Failure> {
+    /// Starts a program with these as its standard input, output and error, and marks it.
+    pub(crate) async fn spawn(&self, mut spawn: Spawn, stdio: [OwnedFd; FDS]) -> Result<Running, Failure> {
         let gone = || Failure::NoKeeper("the keeper of jobs died meanwhile".to_owned());
         let link = self.link().map_err(|error| Failure::NoKeeper(format!("the keeper of jobs cannot be started: {error}")))?;
         let (started, start) = oneshot::channel();
         let (exited, exit) = oneshot::channel();
-        let job = spawn.job.clone();
+        let job = tree::mark_of(&link.run, &spawn.job);
+        spawn.job.clone_from(&job);
+        spawn.env.push((tree::MARK.to_owned(), job.clone()));
         link.waiting.lock().insert(job.clone(), Waiting { started: Some(started), exited, pid: None });
         if !link.ask(&Ask::Spawn(spawn), Some(stdio)).await {
             link.waiting.lock().remove(&job);
@@ -149,6 +151,8 @@ struct Link {
     waiting: Arc<Mutex<HashMap<String, Waiting>>>,
     gone: CancellationToken,
     pid: i32,
+    /// Begins the marks of all its jobs.
+    run: String,
 }
 
 #[derive(Debug)]
@@ -178,8 +182,9 @@ impl Link {
         let gone = CancellationToken::new();
         let pid = child.id().cast_signed();
         tracker.spawn(talk(Arc::clone(&ours), asked, gone.clone()));
-        tracker.spawn(hear(ours, child, Arc::clone(&waiting), gone.clone()));
-        Ok(Arc::new(Self { asks, waiting, gone, pid }))
+        let run = uuid::Uuid::new_v4().simple().to_string();
+        tracker.spawn(hear(ours, child, run.clone(), Arc::clone(&waiting), gone.clone()));
+        Ok(Arc::new(Self { asks, waiting, gone, pid, run }))
     }
 
     /// Says whether the request is on its way.
@@ -215,7 +220,7 @@ async fn talk(socket: Arc<UnixStream>, mut asked: mpsc::Receiver<Outgoing>, gone
 }
 
 /// Hears what the keeper tells until it is gone; then ends what it left behind and fails its jobs.
-async fn hear(socket: Arc<UnixStream>, mut child: Child, waiting: Arc<Mutex<HashMap<String, Waiting>>>, gone: CancellationToken) {
+async fn hear(socket: Arc<UnixStream>, mut child: Child, run: String, waiting: Arc<Mutex<HashMap<String, Waiting>>>, gone: CancellationToken) {
     let (mut frames, mut none) = (Frames::default(), VecDeque::new());
     let mut buffer = vec![0; 16 * 1024];
     loop {
@@ -228,12 +233,14 @@ async fn hear(socket: Arc<UnixStream>, mut child: Child, waiting: Arc<Mutex<Hash
     }
     gone.cancel();
     let left: HashMap<String, Waiting> = std::mem::take(&mut *waiting.lock());
-    let pids: HashMap<String, i32> = left.iter().filter_map(|(job, waiting)| Some((job.clone(), waiting.pid?))).collect();
+    let (leaders, in_order): (Vec<i32>, bool) = (left.values().filter_map(|waiting| waiting.pid).collect(), left.is_empty());
     if !left.is_empty() {
         tracing::error!(jobs = left.len(), "the keeper of jobs died; its jobs are ended");
     }
     let _cleaned = tokio::task::spawn_blocking(move || {
-        kill_all(&pids);
+        if !(in_order && child.wait().is_ok_and(|status| status.success())) {
+            kill_all(&run, &leaders);
+        }
         child.wait()
     })
     .await;
@@ -260,15 +267,18 @@ fn heard(tell: Tell, waiting: &Mutex<HashMap<String, Waiting>>) {
     }
 }
 
-/// Ends what a dead keeper left behind.
-fn kill_all(jobs: &HashMap<String, i32>) {
+/// Ends what a dead keeper left behind: its running jobs, those that were just being started, and what ended ones left in the background.
+fn kill_all(run: &str, leaders: &[i32]) {
     const ROUNDS: usize = 100; // what forks faster than this is beyond help
-    for leader in jobs.values() {
+    const QUIET: usize = 3; // between fork and exec, a process does not carry its mark yet
+    for leader in leaders {
         tree::signal_group(*leader, Signal::KILL);
     }
+    let mut quiet = 0;
     for _ in 0..ROUNDS {
-        let left = if jobs.is_empty() { Vec::new() } else { Tree::scan().marked(jobs) };
-        if left.is_empty() {
+        let left = Tree::scan().marked(run, leaders);
+        quiet = if left.is_empty() { quiet + 1 } else { 0 };
+        if quiet == QUIET {
             return;
         }
         tree::signal(&left, Signal::KILL);

@@ -2,12 +2,21 @@
 //!
 //! A process that cleared its environment, left its session and lost its parent can no longer be told apart from other jobs' orphans. It is ended with the keeper.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rustix::process::{Pid, Signal};
 
 /// The variable that marks everything a job starts.
 pub(crate) const MARK: &str = "LOOPSY_JOB";
+
+/// The mark of a job under one keeper, which is told by `run`.
+pub(super) fn mark_of(run: &str, job: &str) -> String {
+    format!("{run}.{job}")
+}
+
+fn run_of(mark: &str) -> &str {
+    mark.split_once('.').map_or("", |(run, _)| run)
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Process {
@@ -43,11 +52,10 @@ impl Tree {
         alive.into_iter().filter(|pid| self.line(*pid, root).is_some_and(|line| self.belongs(*pid, &line, job, leader, leaders))).collect()
     }
 
-    /// What lives anywhere and carries a job's mark, or is in the group of its first process.
-    pub(crate) fn marked(&mut self, jobs: &HashMap<String, i32>) -> Vec<i32> {
-        let groups: HashSet<i32> = jobs.values().copied().collect();
+    /// What lives anywhere and carries the mark of a job under that keeper, or is in the group of one of these first processes.
+    pub(crate) fn marked(&mut self, run: &str, leaders: &[i32]) -> Vec<i32> {
         let alive: Vec<i32> = self.alive().collect();
-        alive.into_iter().filter(|pid| groups.contains(&self.processes[pid].group) || self.mark(*pid).is_some_and(|mark| jobs.contains_key(mark))).collect()
+        alive.into_iter().filter(|pid| leaders.contains(&self.processes[pid].group) || self.mark(*pid).is_some_and(|mark| run_of(mark) == run)).collect()
     }
 
     fn alive(&self) -> impl Iterator<Item = i32> {
@@ -57,6 +65,9 @@ impl Tree {
     fn belongs(&mut self, pid: i32, line: &[i32], job: &str, leader: i32, leaders: &HashMap<i32, String>) -> bool {
         if let Some(owner) = line.iter().find_map(|pid| leaders.get(pid)) {
             return owner == job;
+        }
+        if self.mark(pid).is_some_and(|mark| mark != job && run_of(mark) == run_of(job)) {
+            return false; // whatever its numbers say: they are given anew
         }
         let Process { group, session, .. } = self.processes[&pid];
         line.contains(&leader) || group == leader || session == leader || line.iter().any(|pid| self.mark(*pid) == Some(job))
@@ -106,4 +117,20 @@ fn mark(pid: i32) -> Option<String> {
     let environ = std::fs::read(format!("/proc/{pid}/environ")).ok()?;
     let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(MARK.as_bytes())?.strip_prefix(b"="))?;
     String::from_utf8(value.to_vec()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mark_of_another_job_outweighs_a_number_that_was_given_anew() {
+        let of = |mark: &str| Tree {
+            processes: HashMap::from([(7, Process { parent: 1, group: 7, session: 7, zombie: false })]),
+            marks: HashMap::from([(7, Some(mark.to_owned()))]),
+        };
+        let members = |mark: &str| of(mark).members(1, "run.a", 7, &HashMap::new());
+        assert_eq!((members("run.a"), members("run.b"), members("a node within.b")), (vec![7], vec![], vec![7]));
+        assert_eq!((of("run.a").marked("run", &[]), of("run.a").marked("ru", &[])), (vec![7], vec![]));
+    }
 }

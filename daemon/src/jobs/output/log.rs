@@ -110,23 +110,25 @@ impl Output {
         }
     }
 
-    /// Moves what is in memory to the disk, once nothing more will come.
-    pub(crate) async fn settle(&self) {
+    /// Moves what is in memory to the disk, once nothing more will come. Says whether it is there.
+    pub(crate) async fn settle(&self) -> bool {
         let (both, at, lengths) = {
             let state = self.state.lock();
             if state.moved.is_some() {
-                return;
+                return true;
             }
             (Bytes::from(state.heads.concat()), state.filled, [0, 1].map(|stream| state.heads[stream].len()))
         };
         let total = both.len() as u64;
-        if self.write(at, both).await {
+        let written = self.write(at, both).await;
+        if written {
             let mut state = self.state.lock();
             state.moved = Some([(at, lengths[0]), (at + lengths[0] as u64, lengths[1])]);
             state.heads = [Vec::new(), Vec::new()];
             state.filled = at + total;
             state.file = None;
         }
+        written
     }
 
     /// Gives a reader its place. The first from the beginning of a streamed job takes the one that is held for it.
@@ -186,10 +188,10 @@ impl Output {
         };
         let written = tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten();
         let mut state = self.state.lock();
+        state.on_disk = true; // even a failure may have left a part of a file
         match written {
             Ok(file) => {
                 state.file = Some(file);
-                state.on_disk = true;
                 true
             }
             Err(error) => {

@@ -36,6 +36,8 @@ pub(super) fn parse(text: &str, parameters: &[String]) -> Script {
         words: Vec::new(),
         redirects: false,
         documents: VecDeque::new(),
+        cases: 0,
+        pattern: false,
         room: EXPANSION,
     };
     parser.run();
@@ -49,8 +51,12 @@ struct Parser<'a> {
     words: Vec<String>,
     /// Whether the next word is a file, not a part of the command.
     redirects: bool,
-    /// Last lines of the documents that begin after the next newline; the newest may still have to be read.
-    documents: VecDeque<Option<String>>,
+    /// Last lines of the documents that begin after the next newline, and whether they are expanded; the newest may still have to be read.
+    documents: VecDeque<Option<(String, bool)>>,
+    /// How many `case` are open.
+    cases: usize,
+    /// Whether a pattern of `case` comes next, not a command.
+    pattern: bool,
     /// Bytes that may still be expanded.
     room: usize,
 }
@@ -64,16 +70,17 @@ impl Parser<'_> {
                 c if c.is_whitespace() || is_operator(c) => {
                     self.chars.next();
                     if c == '\n' {
-                        self.end_command();
-                        self.skip_documents();
+                        self.end_command(c);
+                        self.documents();
                     } else if is_operator(c) && !(c == '&' && self.chars.peek() == Some(&'>')) {
-                        self.end_command();
+                        self.end_command(c);
+                        self.pattern |= self.cases > 0 && c == ';' && matches!(self.chars.peek(), Some(';' | '&'));
                     }
                 }
                 _ => self.word(),
             }
         }
-        self.end_command();
+        self.end_command('\n');
     }
 
     fn redirection(&mut self) {
@@ -242,7 +249,7 @@ impl Parser<'_> {
             self.words.push(UNKNOWN.to_owned());
         } else if std::mem::take(&mut self.redirects) {
             if let Some(last @ None) = self.documents.back_mut() {
-                *last = Some(word);
+                *last = Some((word, bare));
             }
         } else if word.starts_with(ALL) && word.chars().count() == 1 {
             self.words.extend(all.iter().cloned());
@@ -253,13 +260,32 @@ impl Parser<'_> {
         }
     }
 
-    fn end_command(&mut self) {
+    /// Ends a command with the character after it.
+    fn end_command(&mut self, end: char) {
         self.redirects = false;
-        let words = std::mem::take(&mut self.words);
+        let mut words = std::mem::take(&mut self.words);
+        if self.pattern
+            && let Some(first) = words.first_mut()
+            && first != "esac"
+        {
+            *first = first.replace(is_glob, UNKNOWN);
+            self.pattern = end != ')';
+        }
         let mut rest = words.as_slice();
         while let Some((first, after)) = rest.split_first() {
             rest = match first.as_str() {
                 "function" => after.get(1..).unwrap_or_default(),
+                "coproc" if after.get(1).is_some_and(|word| BEFORE.contains(&word.as_str()) || DATA.contains(&word.as_str())) => &after[1..], // its name
+                "case" => {
+                    self.pattern = end != ')' && (after.len() < 3 || after.last().is_none_or(|last| last != "esac"));
+                    self.cases += usize::from(self.pattern || end == ')');
+                    return;
+                }
+                "esac" => {
+                    self.cases = self.cases.saturating_sub(1);
+                    self.pattern = false;
+                    after
+                }
                 word if DATA.contains(&word) => return,
                 word if BEFORE.contains(&word) || is_assignment(word) => after,
                 _ => break,
@@ -274,20 +300,79 @@ impl Parser<'_> {
         while self.chars.next_if(|c| *c != '\n').is_some() {}
     }
 
-    fn skip_documents(&mut self) {
+    /// Passes over documents; what is substituted in them is run.
+    fn documents(&mut self) {
         while let Some(last) = self.documents.pop_front() {
+            let mut text = String::new();
             while self.chars.peek().is_some() {
                 let line: String = std::iter::from_fn(|| self.chars.next().filter(|c| *c != '\n')).collect();
-                if last.as_deref().is_none_or(|last| line.trim_start_matches('\t') == last) {
+                if last.as_ref().is_none_or(|(last, _)| line.trim_start_matches('\t') == last) {
                     break;
                 }
+                text.extend([line.as_str(), "\n"]);
+            }
+            if last.is_some_and(|(_, expanded)| expanded) {
+                self.expand(&text);
             }
         }
+    }
+
+    fn expand(&mut self, text: &str) {
+        let script = Script::default();
+        let mut parser = Parser { chars: text.chars().peekable(), script, words: Vec::new(), documents: VecDeque::new(), ..*self };
+        while parser.chars.peek().is_some() {
+            parser.double_quoted(&mut String::new()); // quotes mean nothing in there
+        }
+        let (inner, room) = (parser.script.inner, parser.room);
+        self.script.inner.extend(inner);
+        self.room = room;
     }
 }
 
 const fn is_operator(c: char) -> bool {
     matches!(c, ';' | '|' | '&' | '(' | ')')
+}
+
+/// Whether a character makes a word stand for files.
+pub(super) const fn is_glob(c: char) -> bool {
+    matches!(c, '*' | '?' | '[')
+}
+
+/// Whether a pattern with `*`, `?` and `[...]` stands for a name.
+pub(super) fn glob(pattern: &str, name: &str) -> bool {
+    let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        if pattern.get(p) == Some(&'*') {
+            star = Some((p, n));
+            p += 1;
+        } else if let Some(length) = one(&pattern[p..], name[n]) {
+            (p, n) = (p + length, n + 1);
+        } else if let Some((at, seen)) = star {
+            star = Some((at, seen + 1));
+            (p, n) = (at + 1, seen + 1);
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|c| *c == '*')
+}
+
+/// How much of a pattern stands for that character, if it does.
+fn one(pattern: &[char], c: char) -> Option<usize> {
+    let (first, rest) = pattern.split_first()?;
+    let not = rest.first().is_some_and(|c| matches!(c, '!' | '^'));
+    let begin = usize::from(not);
+    let close = rest.iter().skip(begin + 1).position(|c| *c == ']').map(|at| at + begin + 1); // a bracket that comes first means itself
+    match (first, close) {
+        ('?', _) => Some(1),
+        ('[', Some(close)) => {
+            let set = &rest[begin..close];
+            let within = set.contains(&c) || set.windows(3).any(|range| range[1] == '-' && (range[0]..=range[2]).contains(&c));
+            (within != not).then_some(close + 2)
+        }
+        (first, _) => (*first == c).then_some(1),
+    }
 }
 
 /// Whether a word sets a variable: `NAME=value`.
@@ -329,13 +414,38 @@ mod tests {
             ("cat <<< x; b", vec!["cat", "b"]),
             ("cat <<<x\nb\nx", vec!["cat", "b", "x"]),
             ("a >&- 2>&1 b; c", vec!["a", "c"]),
+            ("coproc a b; coproc N { c; }", vec!["a", "c"]),
+            ("case x in esac; r*", vec!["r*"]),
+            ("case x in a) b;; *|?) c ;; esac; r*", vec!["b", "$()", "$()", "c", "r*"]),
+            ("case x in\n[a-z]*) b\n;;\nesac\nr*", vec!["$()a-z]$()", "b", "r*"]),
         ] {
             assert_eq!(firsts(text), expected, "{text}");
         }
     }
 
     #[test]
+    fn globs_match() {
+        for (pattern, matches) in [
+            ("r?", true),
+            ("r[m]", true),
+            ("[r][!a]", true),
+            ("[a-z]m", true),
+            ("[!a]*", true),
+            ("*m*", true),
+            ("[]r]m", true),
+            ("r", false),
+            ("r[!m]", false),
+            ("*.m", false),
+            ("[rm", false),
+            ("", false),
+        ] {
+            assert_eq!(glob(pattern, "rm"), matches, "{pattern}");
+        }
+    }
+
+    #[test]
     fn substitutions_are_scripts_of_their_own() {
         assert_eq!(parse("echo $(rm $(x)) `y` \"$(z)\" <(w)", &[]).inner, ["rm $(x)", "y", "z", "w"]);
+        assert_eq!(parse("cat <<A <<'B'\n\"$(x)\" `y` \\$(z)\nA\n$(w)\nB\n", &[]).inner, ["x", "y"]);
     }
 }

@@ -14,18 +14,24 @@ pub(super) enum Inner {
 }
 
 /// Shells that take `-c`.
-const SHELLS: [&str; 13] = ["sh", "bash", "rbash", "dash", "zsh", "ksh", "ksh93", "mksh", "ash", "hush", "yash", "fish", "osh"];
+const SHELLS: [&str; 20] =
+    ["sh", "bash", "rbash", "dash", "zsh", "ksh", "ksh93", "mksh", "lksh", "pdksh", "posh", "ash", "hush", "yash", "fish", "osh", "sash", "csh", "tcsh", "nu"];
+
+/// What `setarch` takes before the program, if anything: beginnings of names.
+const ARCHITECTURES: [&str; 17] =
+    ["linux", "uname26", "x86", "i3", "i4", "i5", "i6", "athlon", "ia64", "ppc", "arm", "aarch64", "mips", "sparc", "s390", "riscv", "parisc"];
 
 /// Programs that run the rest of their command line: short options that take a value, long ones, and operands that come before the program.
 type Prefix = (&'static [&'static str], &'static str, &'static [&'static str], usize);
 
-const PREFIXES: [Prefix; 24] = [
+const PREFIXES: [Prefix; 25] = [
+    (&["choom"], "np", &["adjust", "pid"], 0),
     (&["nice", "gnice"], "n", &["adjustment"], 0),
     (&["timeout", "gtimeout"], "ks", &["kill-after", "signal"], 1),
     (&["stdbuf", "gstdbuf"], "ioe", &["input", "output", "error"], 0),
     (&["ionice"], "cnpPu", &["class", "classdata"], 0),
     (&["chrt"], "TPD", &["sched-runtime", "sched-period", "sched-deadline"], 1),
-    (&["taskset", "chroot", "gosu", "su-exec", "faketime", "setarch"], "", &["userspec", "groups"], 1),
+    (&["taskset", "chroot", "gosu", "su-exec", "faketime"], "", &["userspec", "groups"], 1),
     (&["time", "gtime"], "fo", &["format", "output"], 0),
     (&["xargs", "gxargs"], "ILnPsdEaJRS", &["max-args", "max-procs", "max-chars", "delimiter", "arg-file", "process-slot-var"], 0),
     (&["strace", "ltrace"], "eoapuEsIObSXPUA", &["output", "trace", "attach", "user", "env", "string-limit"], 0),
@@ -54,7 +60,18 @@ const PREFIXES: [Prefix; 24] = [
 /// What a program of that name would run with these arguments.
 pub(super) fn inner(name: &str, args: &[String]) -> Vec<Inner> {
     match name {
-        name if SHELLS.contains(&name) => shell(args),
+        name if SHELLS.contains(&name.strip_suffix("static").map_or(name, |name| name.trim_end_matches(['-', '.']))) => shell(args),
+        "pwsh" | "powershell" => powershell(args),
+        "setarch" => {
+            let rest = skip_options(args, "", &[]);
+            let named = rest.first().is_some_and(|first| ARCHITECTURES.iter().any(|start| first.starts_with(start)));
+            vec![Inner::Program(skip_options(&rest[usize::from(named)..], "", &[]).to_vec())]
+        }
+        "sg" => {
+            let rest = args.strip_prefix(&["-".to_owned()]).unwrap_or(args).get(1..).unwrap_or_default();
+            let rest = rest.strip_prefix(&["-c".to_owned()]).unwrap_or(rest);
+            vec![Inner::Script(rest.join(" "), Vec::new())]
+        }
         "env" | "genv" => env(args),
         "find" | "gfind" | "fd" | "fdfind" => find(args),
         "eval" => vec![Inner::Script(args.join(" "), Vec::new())],
@@ -101,9 +118,9 @@ fn shell(args: &[String]) -> Vec<Inner> {
         match arg.as_str() {
             "--" | "-" => break,
             "--rcfile" | "--init-file" => at += 1,
-            "--command" => script = true,
+            "--command" | "--commands" => script = true,
             long if long.starts_with("--") => {
-                if let Some(text) = long.strip_prefix("--command=") {
+                if let Some(text) = long.split_once('=').filter(|(name, _)| matches!(*name, "--command" | "--commands")).map(|(_, text)| text) {
                     return vec![Inner::Script(text.to_owned(), Vec::new())];
                 }
             }
@@ -120,6 +137,12 @@ fn shell(args: &[String]) -> Vec<Inner> {
     let rest = args.get(at..).unwrap_or_default();
     let text = rest.first().filter(|_| script);
     text.map(|text| Inner::Script(text.clone(), rest[1..].to_vec())).into_iter().collect()
+}
+
+fn powershell(args: &[String]) -> Vec<Inner> {
+    let is_command = |arg: &String| arg.len() > 1 && ["-command", "--command"].iter().any(|name| name.starts_with(&arg.to_lowercase()));
+    let script = args.iter().position(is_command).and_then(|at| args.get(at + 1..));
+    script.map(|words| Inner::Script(words.join(" "), Vec::new())).into_iter().collect()
 }
 
 fn env(args: &[String]) -> Vec<Inner> {
