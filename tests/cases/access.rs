@@ -93,7 +93,8 @@ fn unknown_routes_and_methods() {
     leo.raw("GET", "/api/v1/nothing", &[], None).refused(401, 1001);
     leo.call("DELETE", "/api/v1/status", None).refused(405, 9005);
     leo.raw("DELETE", "/api/v1/status", &[], None).refused(401, 1001);
-    leo.get("/api/v1/status/").refused(400, 9003);
+    leo.get("/api/v1/status/").refused(404, 9004);
+    leo.get("/api/v1/context/").refused(400, 9003);
     for target in ["/api/v1/context/%zz", "/api/v1/context/%", "/api/v1/context/%ff%fe", "/api/v1/peers/%00"] {
         let answer = leo.get(target);
         assert!((400..500).contains(&answer.status) && answer.code() > 0, "{target}: {} {}", answer.status, answer.text());
