@@ -228,7 +228,7 @@ impl PushFile {
     /// Puts the file in its place. All of it, and its name, are on disk when this returns.
     ///
     /// # Errors
-    /// When it is not what was announced, or cannot be written; what was at the path is then as it was.
+    /// When it is not what was announced, or cannot be written; what was at the path is then as it was, unless the error says that the new file is there.
     pub async fn finish(mut self) -> Result<Pushed, FileError> {
         if mem::replace(&mut self.broken, true) {
             return Err(self.broken());
