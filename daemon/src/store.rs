@@ -96,7 +96,7 @@ impl Store {
         let peers = Arc::new(Peers::new(opened.loaded.peers.clone()));
         let exporter = Exporter::new(dir.context_json(), dir.peers_json(), opened.doubtful);
         exporter.set_peers(Arc::clone(&peers) as Arc<dyn ExportSource>);
-        let shared = Arc::new(Shared { path: dir.store(), queue: Queue::new(), exporter, peers, problem: Mutex::default() });
+        let shared = Arc::new(Shared { path: dir.store(), queue: Queue::new(), exporter, exporting: Mutex::default(), peers, problem: Mutex::default() });
         let (writing, exporting) = (Writer::new(opened.conn, Arc::clone(&shared)), Arc::clone(&shared));
         let start = |name: &str, run: Box<dyn FnOnce() + Send>| {
             thread::Builder::new()
@@ -105,8 +105,8 @@ impl Store {
                 .map_err(|error| StoreError::unopened(&dir.store(), format!("no thread could be started: {error}")))
         };
         let writer = start("store", Box::new(move || writing.run()))?;
-        let owner = Owner { shared, counter: opened.counter, writer: Mutex::new(Some(writer)), exporter: Mutex::default() };
-        *lock(&owner.exporter) = Some(start("export", Box::new(move || exporting.exporter.run()))?);
+        let owner = Owner { shared, counter: opened.counter, writer: Mutex::new(Some(writer)) };
+        *lock(&owner.shared.exporting) = Some(start("export", Box::new(move || exporting.exporter.run()))?);
         Ok((Self(Arc::new(owner)), opened.loaded))
     }
 
@@ -141,7 +141,7 @@ impl Store {
         main.or_else(|| self.0.shared.exporter.failure())
     }
 
-    /// Commits what was handed in, moves the log into the database, writes the exports and ends both threads. Refuses everything afterwards. A second call
+    /// Commits what was handed in, writes the exports, moves the log into the database and ends both threads. Refuses everything afterwards. A second call
     /// does nothing.
     pub async fn shutdown(&self) {
         let owner = Arc::clone(&self.0);
@@ -167,23 +167,19 @@ struct Owner {
     shared: Arc<Shared>,
     counter: u64,
     writer: Mutex<Option<JoinHandle<()>>>,
-    exporter: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Owner {
     fn stop(&self) {
         self.shared.queue.close();
-        join(&self.writer);
-        self.shared.exporter.stop();
-        join(&self.exporter);
+        join(&self.writer); // which ends the exporter
     }
 }
 
 impl Drop for Owner {
     fn drop(&mut self) {
-        // Not joined: a drop does not wait. The threads end by themselves.
+        // Not joined: a drop does not wait. The writer ends by itself, and the exporter with it.
         self.shared.queue.close();
-        self.shared.exporter.stop();
     }
 }
 
@@ -201,6 +197,8 @@ struct Shared {
     path: PathBuf,
     queue: Queue,
     exporter: Exporter,
+    /// The exporter's thread; the writer waits for it at the end.
+    exporting: Mutex<Option<JoinHandle<()>>>,
     peers: Arc<Peers>,
     problem: Mutex<Option<(StoreError, Millis)>>,
 }

@@ -6,19 +6,20 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 use loopsy_shared::config::Config;
-use rustix::fs::{AtFlags, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, Mode, OFlags, openat, statat, unlinkat};
 
 use super::{
     FileError,
     denied::Denied,
     error::shown,
     names,
+    parts::Parts,
     system::{self, Meta},
 };
 
@@ -208,14 +209,33 @@ impl Policy {
 
     /// Makes the directories that are missing; on disk when this returns. Then the last one is looked at again.
     pub(super) fn make(&self, destination: Destination, text: &str) -> Result<(OwnedFd, PathBuf), FileError> {
+        self.make_with(destination, None, text)
+    }
+
+    /// Like [`make`](Self::make), and notes which were made.
+    pub(super) fn make_noted(&self, destination: Destination, made: &mut Made, text: &str) -> Result<(OwnedFd, PathBuf), FileError> {
+        self.make_with(destination, Some(made), text)
+    }
+
+    fn make_with(&self, destination: Destination, mut made: Option<&mut Made>, text: &str) -> Result<(OwnedFd, PathBuf), FileError> {
         let Destination { mut dir, mut dir_path, missing } = destination;
         if missing.is_empty() {
             return Ok((dir, dir_path));
         }
         for name in missing {
             match rustix::fs::mkdirat(&dir, &name, Mode::from_bits_truncate(0o777)) {
-                Ok(()) => system::sync_directory(&dir).map_err(|error| FileError::io(text, "make the directories of", error))?,
-                Err(rustix::io::Errno::EXIST) => {} // somebody else was faster; the open decides
+                Ok(()) => {
+                    if let Some(made) = &mut made {
+                        made.note(&dir, &name);
+                    }
+                    system::sync_directory(&dir).map_err(|error| FileError::io(text, "make the directories of", error))?;
+                }
+                // somebody else was faster; the open decides
+                Err(rustix::io::Errno::EXIST) => {
+                    if let Some(made) = &mut made {
+                        made.names.clear();
+                    }
+                }
                 Err(error) => return Err(FileError::io(text, "make the directories of", error)),
             }
             dir = openat(&dir, &name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
@@ -308,6 +328,55 @@ impl Policy {
             up.push("..");
         }
         Ok(path)
+    }
+}
+
+/// Directories that were made for a file. Those that are empty go again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Made {
+    /// What the first of them lies in.
+    above: Option<OwnedFd>,
+    /// Their names, each in the one before it.
+    pub(super) names: Vec<OsString>,
+    parts: Arc<Parts>,
+}
+
+impl Made {
+    pub(super) fn new(parts: &Arc<Parts>) -> Self {
+        Self { above: None, names: Vec::new(), parts: Arc::clone(parts) }
+    }
+
+    fn note(&mut self, dir: &OwnedFd, name: &OsStr) {
+        if self.names.is_empty() {
+            self.above = dir.try_clone().ok();
+        }
+        self.names.push(name.to_owned());
+    }
+
+    /// The file is there: they stay.
+    pub(super) fn keep(mut self) {
+        self.names.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let Some(above) = self.above.take().filter(|_| !self.names.is_empty()) else { return };
+        let _alone = self.parts.making.write().unwrap_or_else(PoisonError::into_inner);
+        let mut levels = vec![above];
+        for name in self.names.iter().take(self.names.len() - 1) {
+            let Some(Ok(next)) =
+                levels.last().map(|dir| openat(dir, name, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()))
+            else {
+                break;
+            };
+            levels.push(next);
+        }
+        for (dir, name) in levels.iter().zip(&self.names).rev() {
+            if unlinkat(dir, name, AtFlags::REMOVEDIR).is_err() {
+                break; // something is in it
+            }
+        }
     }
 }
 

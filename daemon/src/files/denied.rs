@@ -23,7 +23,6 @@ const AT_HOME: &[&str] = &[
     ".kube",
     ".config/gh",
     ".config/gcloud",
-    ".config/git/credentials",
     ".git-credentials",
     ".docker/config.json",
     ".netrc",
@@ -39,6 +38,7 @@ const AT_HOME: &[&str] = &[
     "Library/Keychains",
     // run by shells
     ".bashrc",
+    ".bash_aliases",
     ".bash_profile",
     ".bash_login",
     ".bash_logout",
@@ -48,7 +48,17 @@ const AT_HOME: &[&str] = &[
     ".zshenv",
     ".zlogin",
     ".zlogout",
+    ".cshrc",
+    ".tcshrc",
+    ".login",
+    ".kshrc",
     ".config/fish",
+    ".config/nushell",
+    // name commands that git and editors run
+    ".gitconfig",
+    ".config/git",
+    ".vimrc",
+    ".config/nvim",
     // run at login
     ".xprofile",
     ".xsession",
@@ -58,16 +68,31 @@ const AT_HOME: &[&str] = &[
     ".config/environment.d",
     ".config/systemd",
     ".local/share/systemd",
+    ".local/share/dbus-1",
     "Library/LaunchAgents",
     // settings and credentials of agents
     ".claude",
     ".claude.json",
     ".codex",
     ".gemini",
+    ".cursor",
 ];
 
-/// Anywhere: scheduled jobs, and windows into running processes.
+/// For everybody: passwords and rights, what the machine or each login runs by itself, and windows into running processes.
 const ON_THE_MACHINE: &[&str] = &[
+    // passwords and rights
+    "/etc/shadow",
+    "/etc/gshadow",
+    "/etc/sudoers",
+    "/etc/sudoers.d",
+    // run at start-up, at login or in every program
+    "/etc/init.d",
+    "/etc/systemd",
+    "/etc/profile.d",
+    "/etc/ld.so.preload",
+    "/Library/LaunchAgents",
+    "/Library/LaunchDaemons",
+    // scheduled jobs
     "/etc/crontab",
     "/etc/cron.d",
     "/etc/cron.hourly",
@@ -77,8 +102,7 @@ const ON_THE_MACHINE: &[&str] = &[
     "/var/spool/cron",
     "/var/at/tabs",
     "/usr/lib/cron/tabs",
-    "/Library/LaunchAgents",
-    "/Library/LaunchDaemons",
+    // running processes
     "/proc",
     "/sys",
 ];
@@ -129,4 +153,26 @@ fn comparable(path: &Path) -> std::borrow::Cow<'_, Path> {
         return PathBuf::from(folded.nfc().collect::<String>()).into();
     }
     path.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_and_what_runs_by_itself_are_covered() {
+        let home = Path::new("/nowhere/kai");
+        let denied = Denied::look_up(&[], &home.join("data"), home);
+        for name in [
+            ".bash_aliases .bash_login .cshrc .tcshrc .login .kshrc .config/fish .config/nushell .gitconfig .config/git .vimrc .config/nvim .cursor",
+            ".local/share/dbus-1 .pam_environment .xprofile .xsession .xinitrc .config/git/credentials .cursor/mcp.json data/loopsy.db",
+            "/etc/shadow /etc/gshadow /etc/sudoers /etc/sudoers.d /etc/profile.d /etc/ld.so.preload /etc/systemd /etc/init.d /etc/cron.d /var/spool/cron/root",
+        ]
+        .into_iter()
+        .flat_map(str::split_whitespace)
+        {
+            assert!(denied.covers(&home.join(name)), "{name}");
+        }
+        assert!(!denied.covers(&home.join(".config/other")) && !denied.covers(Path::new("/etc/hosts")));
+    }
 }

@@ -1,7 +1,7 @@
-//! Unfinished files. Each removes itself unless it was finished or is kept for a resume; what a crash left behind goes after a day.
+//! Unfinished files. Each removes itself unless it was finished or is kept for a resume; what can be resumed goes after a day, also after a crash.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io,
     os::{
@@ -10,7 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime},
@@ -38,90 +38,124 @@ const TRIES: (u32, Duration) = (50, Duration::from_millis(10));
 /// Alignment that writing past the page cache needs, of memory and offset.
 pub(super) const ALIGN: usize = 4096;
 
-/// The directories in which unfinished files were begun, kept in a small file so that a later start finds them.
+/// Where parts lie that may stay behind. The directories are kept in a small file as well, so that a later start finds them.
 #[derive(Debug)]
 pub(super) struct Parts {
     list: PathBuf,
-    directories: Mutex<HashMap<PathBuf, usize>>,
+    known: Mutex<Known>,
+    /// Held by those who make directories and a part in them; who removes empty directories waits for all of them.
+    pub(super) making: RwLock<()>,
 }
+
+#[derive(Debug, Default)]
+struct Known {
+    /// The names of the parts, by directory.
+    directories: BTreeMap<PathBuf, BTreeSet<String>>,
+    /// What the file has.
+    listed: BTreeSet<PathBuf>,
+}
+
+/// Stands for the parts of an earlier run, until the sweep has seen which there are.
+const FROM_BEFORE: &str = "";
 
 impl Parts {
     pub(super) fn new(data_dir: &Path) -> Self {
         let list = data_dir.join("parts.json");
-        let known = read_list(&list).into_iter().map(|directory| (directory, KEPT_FROM_BEFORE)).collect();
-        Self { list, directories: Mutex::new(known) }
+        let listed: BTreeSet<PathBuf> = read_list(&list).into_iter().collect();
+        let directories = listed.iter().map(|directory| (directory.clone(), BTreeSet::from([FROM_BEFORE.to_owned()]))).collect();
+        Self { list, known: Mutex::new(Known { directories, listed }), making: RwLock::new(()) }
     }
 
-    /// Remembers a directory. One where nothing is left is forgotten when the next is remembered.
-    fn remember(&self, directory: &Path) {
-        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = directories.get_mut(directory) {
-            *count += 1;
-            return;
-        }
-        directories.retain(|_, count| *count > 0);
-        directories.insert(directory.to_owned(), 1);
-        self.write_list(&directories);
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn forget(&self, directory: &Path) {
-        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = directories.get_mut(directory) {
-            *count = count.saturating_sub(1);
+    /// Remembers a part that outlives a break; on disk when this returns.
+    fn remember(&self, directory: &Path, name: &str) {
+        let mut known = self.known();
+        known.directories.entry(directory.to_owned()).or_default().insert(name.to_owned());
+        if !known.listed.contains(directory) {
+            self.write_list(&mut known);
         }
     }
 
-    /// Removes what is older than a day in the remembered directories.
+    /// Forgets a part that is gone. The file still names the directory until it is written again.
+    fn forget(&self, directory: &Path, name: &str) {
+        let mut known = self.known();
+        if let Some(names) = known.directories.get_mut(directory)
+            && names.remove(name)
+            && names.is_empty()
+        {
+            known.directories.remove(directory);
+        }
+    }
+
+    /// Removes what is older than a day in the remembered directories. Costs next to nothing when there are none; parts in use are left alone.
     pub(super) fn collect_garbage(&self) {
-        let known: Vec<PathBuf> = self.directories.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        let gone: Vec<PathBuf> = known.into_iter().filter(|directory| !sweep(directory)).collect();
-        let mut directories = self.directories.lock().unwrap_or_else(PoisonError::into_inner);
-        for directory in gone {
-            if let Some(count) = directories.get_mut(&directory) {
-                *count = count.saturating_sub(KEPT_FROM_BEFORE);
+        let before = self.known().directories.clone();
+        for (directory, names) in before {
+            let left = sweep(&directory);
+            let mut known = self.known();
+            let Some(now) = known.directories.get_mut(&directory) else { continue };
+            match left {
+                None => {} // cannot be looked at now
+                Some(left) => {
+                    // what was begun meanwhile stays
+                    now.retain(|name| !names.contains(name) || left.contains(name));
+                    now.extend(left);
+                    if now.is_empty() {
+                        known.directories.remove(&directory);
+                    }
+                }
             }
         }
-        directories.retain(|_, count| *count > 0);
-        self.write_list(&directories);
+        let mut known = self.known();
+        if !known.listed.iter().eq(known.directories.keys()) {
+            self.write_list(&mut known);
+        }
     }
 
-    fn write_list(&self, directories: &HashMap<PathBuf, usize>) {
-        let names: Vec<&str> = directories.keys().filter_map(|path| path.to_str()).collect();
+    fn write_list(&self, known: &mut Known) {
+        known.listed = known.directories.keys().cloned().collect();
+        let names: Vec<&str> = known.listed.iter().filter_map(|path| path.to_str()).collect();
         let written = serde_json::to_vec(&names).map_err(io::Error::other).and_then(|text| fsutil::write_atomic(&self.list, &text));
         if let Err(error) = written {
+            known.listed.clear();
             tracing::warn!(path = %self.list.display(), %error, "unfinished uploads are not remembered");
         }
     }
 }
 
-/// Counts for a directory that an earlier run remembered, until the next collection looks at it.
-const KEPT_FROM_BEFORE: usize = 1;
-
 fn read_list(list: &Path) -> Vec<PathBuf> {
     std::fs::read(list).ok().and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default()
 }
 
-/// Removes old parts of ours from a directory. Says whether any is left.
-fn sweep(directory: &Path) -> bool {
-    let Ok(dir) = rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) else { return false };
-    let Ok(entries) = rustix::fs::Dir::read_from(&dir) else { return false };
+/// Removes old parts of ours from a directory. Says which are left; nothing when it cannot tell.
+fn sweep(directory: &Path) -> Option<BTreeSet<String>> {
+    let dir = match rustix::fs::open(directory, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty()) {
+        Ok(dir) => dir,
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Some(BTreeSet::new()),
+        Err(_) => return None,
+    };
+    let entries = rustix::fs::Dir::read_from(&dir).ok()?;
     let old = SystemTime::now().checked_sub(KEPT).and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok()).map_or(0, |since| since.as_nanos() as i128);
-    let mut left = false;
+    let mut left = BTreeSet::new();
     for entry in entries.flatten() {
         let Some(name) = entry.file_name().to_str().ok().filter(|name| names::is_part(name)) else { continue };
         let Ok(file) = openat(&dir, name, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()) else { continue };
-        let Ok(meta) = Meta::of(&file) else { continue };
-        if !is_ours(&meta) {
+        if !Meta::of(&file).is_ok_and(|meta| is_ours(&meta)) {
             continue;
         }
-        if meta.changed > old || flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-            left = true;
+        // the time counts once nobody else can write
+        let unused = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if !unused || !Meta::of(&file).is_ok_and(|meta| meta.changed <= old) {
+            left.insert(name.to_owned());
         } else if let Err(error) = unlinkat(&dir, name, AtFlags::empty()) {
             tracing::warn!(directory = %directory.display(), name, %error, "an old part stays");
-            left = true;
+            left.insert(name.to_owned());
         }
     }
-    left
+    Some(left)
 }
 
 fn is_ours(meta: &Meta) -> bool {
@@ -137,6 +171,8 @@ pub(super) struct Part {
     parts: Arc<Parts>,
     keep: AtomicBool,
     finished: AtomicBool,
+    /// Whether room was reserved behind what is written.
+    reserved: AtomicBool,
     /// Bytes that are in the file, without a hole. Writing goes on from there and nowhere else.
     written: Mutex<u64>,
     direct: AtomicBool,
@@ -151,7 +187,17 @@ impl Part {
 
     /// Makes a part that survives a break, or goes on with one that did. What lies behind `offset` is cut off.
     pub(super) fn resume(dir: OwnedFd, directory: PathBuf, parts: Arc<Parts>, upload_id: &str, offset: u64, text: &str) -> Result<Self, FileError> {
-        let part = Self::open(dir, directory, parts, names::part(upload_id), OFlags::empty(), text)?;
+        let name = names::part(upload_id);
+        parts.remember(&directory, &name);
+        let part = match Self::open(dir, directory.clone(), Arc::clone(&parts), name.clone(), OFlags::empty(), text) {
+            Ok(part) => part,
+            Err(error) => {
+                if !matches!(error, FileError::Busy { .. }) {
+                    parts.forget(&directory, &name);
+                }
+                return Err(error);
+            }
+        };
         part.keep.store(true, Ordering::Relaxed);
         let here = own_part(&part.file, text)?.size;
         if here < offset {
@@ -164,32 +210,37 @@ impl Part {
     }
 
     fn open(dir: OwnedFd, directory: PathBuf, parts: Arc<Parts>, name: String, exclusive: OFlags, text: &str) -> Result<Self, FileError> {
-        parts.remember(&directory);
         let flags = OFlags::RDWR | OFlags::CREATE | exclusive | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let opened = openat(&dir, &name, flags, Mode::from_bits_truncate(0o600)).map_err(|error| FileError::io(text, "create a part for", error));
         let file = opened.map(File::from).and_then(|file| lock(&file, &dir, &name, FlockOperation::NonBlockingLockExclusive, text).map(|()| file));
-        match file {
-            Ok(file) => Ok(Self {
-                dir,
-                file,
-                name,
-                directory,
-                parts,
-                keep: AtomicBool::new(false),
-                finished: AtomicBool::new(false),
-                written: Mutex::new(0),
-                direct: AtomicBool::new(true),
-            }),
-            Err(error) => {
-                parts.forget(&directory);
-                Err(error)
-            }
-        }
+        Ok(Self {
+            file: file?,
+            dir,
+            name,
+            directory,
+            parts,
+            keep: AtomicBool::new(false),
+            finished: AtomicBool::new(false),
+            reserved: AtomicBool::new(false),
+            written: Mutex::new(0),
+            direct: AtomicBool::new(true),
+        })
+    }
+
+    /// Reserves room for what comes up to `to`. What of it is not used is given back.
+    pub(super) fn reserve(&self, from: u64, to: u64) -> io::Result<()> {
+        self.reserved.store(true, Ordering::Relaxed);
+        system::reserve(&self.file, from, to)
     }
 
     /// Gives up what could have been resumed.
     pub(super) fn discard(&self) {
         self.keep.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether nothing is written yet.
+    pub(super) fn is_empty(&self) -> bool {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) == 0
     }
 
     /// Whether a break leaves it.
@@ -227,6 +278,20 @@ impl Part {
 
     /// Gives the part its final name. All of it is on disk when this returns.
     pub(super) fn finish(&self, name: &std::ffi::OsStr, mode: u32, modified: Option<SystemTime>, replace: bool, text: &str) -> Result<(), FileError> {
+        self.place(name, mode, modified, replace, text).inspect_err(|_| self.restore())?;
+        self.finished.store(true, Ordering::Relaxed);
+        system::sync_directory(&self.dir).map_err(|error| placed(text, &error))
+    }
+
+    /// A part that did not become the file stays as private and as young as it was.
+    fn restore(&self) {
+        let restored = self.file.set_permissions(std::fs::Permissions::from_mode(0o600)).and_then(|()| self.file.set_modified(SystemTime::now()));
+        if let Err(error) = restored {
+            tracing::debug!(%error, "a part has the mode or time of its file");
+        }
+    }
+
+    fn place(&self, name: &std::ffi::OsStr, mode: u32, modified: Option<SystemTime>, replace: bool, text: &str) -> Result<(), FileError> {
         let failed = |error: io::Error| FileError::io(text, "write", error);
         self.file.set_permissions(std::fs::Permissions::from_mode(mode & 0o777)).map_err(failed)?;
         if let Some(modified) = modified {
@@ -235,13 +300,11 @@ impl Part {
         self.file.sync_data().map_err(failed)?;
         let renamed = if replace { rustix::fs::renameat(&self.dir, &self.name, &self.dir, name) } else { self.rename_to_new(name) };
         match renamed {
-            Ok(()) => {}
-            Err(Errno::EXIST) if !replace => return Err(FileError::Exists { path: super::error::shown(text) }),
-            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => return Err(super::confine::is_directory(text)),
-            Err(error) => return Err(FileError::io(text, "put in place", error)),
+            Ok(()) => Ok(()),
+            Err(Errno::EXIST) if !replace => Err(FileError::Exists { path: super::error::shown(text) }),
+            Err(Errno::ISDIR | Errno::EXIST | Errno::NOTEMPTY) => Err(super::confine::is_directory(text)),
+            Err(error) => Err(FileError::io(text, "put in place", error)),
         }
-        self.finished.store(true, Ordering::Relaxed);
-        system::sync_directory(&self.dir).map_err(failed)
     }
 
     fn rename_to_new(&self, name: &std::ffi::OsStr) -> Result<(), Errno> {
@@ -259,15 +322,29 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if self.finished.load(Ordering::Relaxed) {
-            self.parts.forget(&self.directory);
-        } else if !self.is_kept() {
-            if let Err(error) = unlinkat(&self.dir, &self.name, AtFlags::empty()) {
-                tracing::warn!(directory = %self.directory.display(), name = self.name, %error, "a part stays until the next start");
-            } else {
-                self.parts.forget(&self.directory);
+            self.parts.forget(&self.directory, &self.name);
+        } else if self.is_kept() {
+            let written = *self.written.lock().unwrap_or_else(PoisonError::into_inner);
+            // also frees what is reserved behind the end
+            if self.reserved.load(Ordering::Relaxed)
+                && let Err(error) = self.file.set_len(written)
+            {
+                tracing::warn!(directory = %self.directory.display(), name = self.name, %error, "room stays reserved for a broken upload");
             }
+            self.parts.remember(&self.directory, &self.name); // a sweep may have come before the part was there
+        } else if let Err(error) = unlinkat(&self.dir, &self.name, AtFlags::empty()) {
+            tracing::warn!(directory = %self.directory.display(), name = self.name, %error, "a part stays for a day");
+            self.parts.remember(&self.directory, &self.name);
+        } else {
+            self.parts.forget(&self.directory, &self.name);
         }
     }
+}
+
+/// Says that the file is at its name, but perhaps not for ever. Never a full disk: that would say that nothing was replaced.
+fn placed(text: &str, error: &io::Error) -> FileError {
+    let source = io::Error::other(format!("the new file is in its place, but its directory was not synced ({error}), so a power cut may still undo that"));
+    FileError::Failed { path: super::error::shown(text), action: "be sure of", source }
 }
 
 /// Opens the part of an upload to read it; nothing when there is none.
@@ -302,4 +379,30 @@ fn lock(file: &File, dir: impl AsFd, name: &str, how: FlockOperation, text: &str
         }
     }
     Err(FileError::Busy { path: super::error::shown(text) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_sync_of_the_directory_does_not_say_that_nothing_was_replaced() {
+        let error = placed("in/a", &Errno::NOSPC.into());
+        assert!(matches!(error, FileError::Failed { .. }) && error.to_string().contains("is in its place"), "{error}");
+    }
+
+    #[test]
+    fn parts_are_remembered_once_and_forgotten() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let parts = Parts::new(folder.path());
+        let read = || read_list(&folder.path().join("parts.json"));
+        for _ in 0..3 {
+            parts.remember(folder.path(), ".loopsy.upload-0001.part");
+        }
+        assert_eq!(read(), [folder.path()]);
+        parts.forget(folder.path(), ".loopsy.upload-0001.part");
+        assert!(parts.known().directories.is_empty());
+        parts.collect_garbage();
+        assert!(read().is_empty());
+    }
 }

@@ -3,7 +3,8 @@
 use std::{
     ffi::OsString,
     io, mem,
-    sync::Arc,
+    os::fd::AsFd,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -14,11 +15,11 @@ use tokio::{runtime::Handle, task::JoinHandle, task::spawn_blocking};
 
 use super::{
     FileError, Inner,
-    confine::is_directory,
+    confine::{Made, is_directory},
     error::shown,
     hash, names,
     parts::{self, ALIGN, Part},
-    system::{self, Meta},
+    system::Meta,
 };
 
 /// What is hashed and written at once. A file up to this size is held in memory and written in one go at its end. At most three blocks live at a time:
@@ -81,6 +82,7 @@ struct Working {
 pub struct PushFile {
     plan: Plan,
     part: Option<Arc<Part>>,
+    made: Option<Made>,
     hasher: Option<Sha256>,
     /// Where `block` begins in the file.
     at: u64,
@@ -100,6 +102,8 @@ impl PushFile {
     /// Checks everything that can be checked beforehand, and makes the part.
     pub(super) fn begin(inner: &Inner, request: Push) -> Result<Self, FileError> {
         let began = Instant::now();
+        let mut made = Made::new(&inner.parts); // dropped after the lock is given back
+        let making = inner.parts.making.read().unwrap_or_else(PoisonError::into_inner);
         let policy = inner.policy();
         let text = request.dest_path;
         let (destination, name) = policy.destination(&policy.absolute(&text)?, &text)?;
@@ -130,11 +134,10 @@ impl PushFile {
         let Ok(modified) = modified.map(|at| at.ok_or(())).transpose() else { return invalid("`modified` is too far in the future") };
         let overwrite = request.overwrite != Some(false);
         let need = request.size.map_or(0, |size| size - offset);
-        let room = rustix::fs::fstatvfs(&destination.dir).map_err(|error| FileError::io(&text, "look for room for", error))?;
-        if room.f_bavail.saturating_mul(room.f_frsize) < need {
-            return Err(FileError::DiskFull { path: shown(&text) });
+        if request.upload_id.is_none() {
+            look_for_room(&destination.dir, need, &text)?;
         }
-        let (dir, dir_path) = policy.make(destination, &text)?;
+        let (dir, dir_path) = policy.make_noted(destination, &mut made, &text)?;
         match Meta::at(&dir, &name) {
             Err(rustix::io::Errno::NOENT) => {}
             Err(error) => return Err(FileError::io(&text, "look at", error)),
@@ -157,6 +160,9 @@ impl PushFile {
             None => Part::create(dir, dir_path, Arc::clone(&inner.parts), &text)?,
             Some(id) => {
                 let part = Part::resume(dir, dir_path, Arc::clone(&inner.parts), id, offset, &text)?;
+                drop(making); // the rest may take long
+                // only now: what was behind the offset is free again
+                look_for_room(&part.dir, need, &text).map_err(|error| no_room(&part, error))?;
                 let read = hash::feed(&mut hasher, &part.file, offset).map_err(|error| FileError::io(&text, "read the part of", error))?;
                 if read != offset {
                     return Err(FileError::ResumeMismatch { path: shown(&text), asked: offset, here: read });
@@ -164,15 +170,13 @@ impl PushFile {
                 part
             }
         };
-        system::reserve(&part.file, offset, request.size.unwrap_or(0)).map_err(|error| {
-            part.discard();
-            FileError::io(&text, "make room for", error)
-        })?;
+        part.reserve(offset, request.size.unwrap_or(0)).map_err(|error| no_room(&part, FileError::io(&text, "make room for", error)))?;
         let sha256 = request.sha256.map(|text| text.to_ascii_lowercase());
         let plan = Plan { name, text, sha256, size: request.size, limit, mode: request.mode, modified, overwrite, began };
         let first = BLOCK - usize::try_from(offset % BLOCK as u64).unwrap_or(0);
         let block = Block::new(request.size.map_or(first, |size| first.min(usize::try_from(size - offset).unwrap_or(first))));
-        Ok(Self { plan, part: Some(Arc::new(part)), hasher: Some(hasher), at: offset, block, spare: None, working: None, broken: false })
+        let made = Some(mem::replace(&mut made, Made::new(&inner.parts)));
+        Ok(Self { plan, part: Some(Arc::new(part)), made, hasher: Some(hasher), at: offset, block, spare: None, working: None, broken: false })
     }
 
     /// Bytes of the file that are here, with those from before a break.
@@ -224,7 +228,7 @@ impl PushFile {
     /// Puts the file in its place. All of it, and its name, are on disk when this returns.
     ///
     /// # Errors
-    /// When it is not what was announced, or cannot be written; what was at the path is then as it was.
+    /// When it is not what was announced, or cannot be written; what was at the path is then as it was, unless the error says that the new file is there.
     pub async fn finish(mut self) -> Result<Pushed, FileError> {
         if mem::replace(&mut self.broken, true) {
             return Err(self.broken());
@@ -237,7 +241,16 @@ impl PushFile {
         let (at, block) = (self.at, mem::take(&mut self.block));
         let plan = Plan { text: self.plan.text.clone(), name: mem::take(&mut self.plan.name), sha256: self.plan.sha256.take(), ..self.plan };
         let text = plan.text.clone();
-        super::blocking(&text, move || complete(&part, hasher, &block, at, plan)).await
+        let made = self.made.take();
+        super::blocking(&text, move || {
+            let pushed = complete(&part, hasher, &block, at, plan);
+            drop(part);
+            if let (Some(made), true) = (made, pushed.is_ok()) {
+                made.keep();
+            }
+            pushed
+        })
+        .await
     }
 
     /// Gives the full block to the threads, once those are done with the one before it.
@@ -264,18 +277,11 @@ impl PushFile {
     async fn settle(&mut self) -> Result<(), FileError> {
         let Some(Working { hashing, writing, block }) = self.working.take() else { return Ok(()) };
         let (hasher, written) = (hashing.await, writing.await);
-        written.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| self.write_failed(error))?;
+        written.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(|error| FileError::io(&self.plan.text, "write", error))?;
         self.hasher = Some(hasher.map_err(|error| FileError::io(&self.plan.text, "hash", io::Error::other(error)))?);
         // blocks of other sizes cannot take a whole block again
         self.spare = Arc::try_unwrap(block).ok().filter(|block| block.memory.capacity() >= BLOCK + ALIGN);
         Ok(())
-    }
-
-    fn write_failed(&self, error: io::Error) -> FileError {
-        match FileError::io(&self.plan.text, "write", error) {
-            full @ FileError::DiskFull { .. } => self.give_up(full),
-            other => other,
-        }
     }
 
     /// A part that can never become the file is not kept.
@@ -294,20 +300,41 @@ impl PushFile {
 impl Drop for PushFile {
     fn drop(&mut self) {
         let Some(part) = self.part.take() else { return };
-        let (at, block, writing) = (self.at, mem::take(&mut self.block), self.working.take());
+        let (at, block, writing, made) = (self.at, mem::take(&mut self.block), self.working.take(), self.made.take());
+        let slow = at > 0 || writing.is_some() || made.as_ref().is_some_and(|made| !made.names.is_empty());
         let end = move || {
+            // a block that is on its way comes first, and has the part as well
+            if let (Some(working), Ok(runtime)) = (writing, Handle::try_current()) {
+                let _written = runtime.block_on(working.writing);
+            }
             if part.is_kept()
                 && let Err(error) = part.write(at, block.bytes(), false)
             {
                 tracing::debug!(%error, "the last block of a broken upload is lost");
             }
+            drop(part);
+            drop(made); // after the part that lies in them
         };
         // removing a large file, or writing down the last block, takes time that the caller does not have
         match Handle::try_current() {
-            Ok(runtime) if at > 0 || writing.is_some() => drop(runtime.spawn_blocking(end)),
+            Ok(runtime) if slow => drop(runtime.spawn_blocking(end)),
             _ => end(),
         }
     }
+}
+
+/// Errs when the disk has not so many bytes left.
+fn look_for_room(dir: impl AsFd, need: u64, text: &str) -> Result<(), FileError> {
+    let room = rustix::fs::fstatvfs(dir).map_err(|error| FileError::io(text, "look for room for", error))?;
+    if room.f_bavail.saturating_mul(room.f_frsize) < need { Err(FileError::DiskFull { path: shown(text) }) } else { Ok(()) }
+}
+
+/// A part without a byte is not worth keeping for when there is room.
+fn no_room(part: &Part, error: FileError) -> FileError {
+    if part.is_empty() {
+        part.discard();
+    }
+    error
 }
 
 /// The last block, the comparison, the place.
@@ -320,11 +347,7 @@ fn complete(part: &Part, mut hasher: Sha256, block: &Block, at: u64, plan: Plan)
     }
     let mode = plan.mode.or_else(|| Meta::at(&part.dir, &plan.name).ok().filter(|there| there.kind == FileKind::File).map(|there| there.mode));
     let written = part.write(at, block.bytes(), false).map_err(|error| FileError::io(&plan.text, "write", error));
-    written.and_then(|()| part.finish(&plan.name, mode.unwrap_or(0o644), plan.modified, plan.overwrite, &plan.text)).inspect_err(|error| {
-        if matches!(error, FileError::DiskFull { .. }) {
-            part.discard();
-        }
-    })?;
+    written.and_then(|()| part.finish(&plan.name, mode.unwrap_or(0o644), plan.modified, plan.overwrite, &plan.text))?;
     let size = at + block.bytes().len() as u64;
     Ok(Pushed { path: plan.text, size, checksum, duration: plan.began.elapsed().as_secs_f64() * 1000.0 })
 }

@@ -17,11 +17,47 @@ use super::{FileError, Inner, error::shown, names, system::Meta};
 /// Most entries of a folder. One with more is refused, before any of it is sent.
 const MOST: usize = 1_000_000;
 
+/// Most entries that are named as left out. What is beyond is counted.
+const MOST_NAMED: usize = 2_000;
+
 /// Files of this name hold rules as `.gitignore` does, for transfers only.
 const RULES: &str = ".loopsyignore";
 
+/// What was left out so far.
+#[derive(Debug, Default)]
+struct Left {
+    named: Vec<LeftOut>,
+    more: usize,
+    /// Entries that the walk did not even come to.
+    skipped: usize,
+}
+
+impl Left {
+    fn add(&mut self, path: &Path, reason: &str) {
+        if self.named.len() < MOST_NAMED {
+            self.named.push(LeftOut { path: shown(path), reason: reason.to_owned() });
+        } else {
+            self.more += 1;
+        }
+    }
+
+    /// By path, and last how many more there are.
+    fn into_list(mut self) -> Vec<LeftOut> {
+        self.named.sort_by(|a, b| a.path.cmp(&b.path));
+        if self.more > 0 {
+            self.named.push(LeftOut { path: "…".to_owned(), reason: format!("{} more entries were left out", self.more) });
+        }
+        self.named
+    }
+}
+
 /// Walks a folder.
 pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bool) -> Result<Tree, FileError> {
+    walk_up_to(MOST, inner, text, patterns, no_ignore)
+}
+
+/// Walks a folder of at most so many entries, with those that are left out.
+pub(super) fn walk_up_to(most: usize, inner: &Inner, text: &str, patterns: &[String], no_ignore: bool) -> Result<Tree, FileError> {
     let policy = inner.policy();
     let (_handle, root) = policy.directory(text)?;
     let mut rules = GitignoreBuilder::new(&root);
@@ -29,16 +65,15 @@ pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bo
         rules.add_line(None, pattern).map_err(|error| FileError::invalid(text, format!("`{}` is not an ignore pattern: {error}", shown(pattern))))?;
     }
     let rules = rules.build().map_err(|error| FileError::invalid(text, format!("the ignore patterns cannot be used: {error}")))?;
-    let left_out = Arc::new(Mutex::new(Vec::new()));
+    let left_out = Arc::new(Mutex::new(Left::default()));
     let leave = {
         let (left_out, root) = (Arc::clone(&left_out), root.clone());
         move |path: &Path, reason: &str| {
-            let entry = LeftOut { path: shown(path.strip_prefix(&root).unwrap_or(path)), reason: reason.to_owned() };
-            left_out.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+            left_out.lock().unwrap_or_else(PoisonError::into_inner).add(path.strip_prefix(&root).unwrap_or(path), reason);
         }
     };
     let filter = {
-        let leave = leave.clone();
+        let (leave, left_out) = (leave.clone(), Arc::clone(&left_out));
         move |entry: &ignore::DirEntry| {
             let path = entry.path();
             if entry.depth() == 0 {
@@ -57,6 +92,7 @@ pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bo
             };
             if let Some(reason) = reason {
                 leave(path, reason);
+                left_out.lock().unwrap_or_else(PoisonError::into_inner).skipped += 1;
             }
             reason.is_none()
         }
@@ -70,10 +106,16 @@ pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bo
     let walk = walk.build();
     let mut tree = Tree::default();
     let policy = inner.policy();
-    for (count, entry) in walk.enumerate() {
-        if count > MOST {
-            return Err(FileError::invalid(text, "it has more than 1,000,000 entries; carry its parts one by one, or leave some out with ignore patterns"));
-        }
+    let fits = |count: usize| {
+        let skipped = left_out.lock().unwrap_or_else(PoisonError::into_inner).skipped;
+        let too_many =
+            || FileError::invalid(text, format!("it has more than {most} entries; carry its parts one by one, or leave some out with ignore patterns"));
+        if count + skipped > most { Err(too_many()) } else { Ok(()) }
+    };
+    let mut count = 0;
+    for (before, entry) in walk.enumerate() {
+        count = before; // without the folder itself
+        fits(count)?;
         let entry = match entry {
             Ok(entry) => entry,
             Err(error) => {
@@ -97,8 +139,8 @@ pub(super) fn walk(inner: &Inner, text: &str, patterns: &[String], no_ignore: bo
             FileKind::Other => leave(path, "it is a device, socket or pipe"),
         }
     }
-    tree.left_out = std::mem::take(&mut left_out.lock().unwrap_or_else(PoisonError::into_inner));
-    tree.left_out.sort_by(|a, b| a.path.cmp(&b.path));
+    fits(count)?; // with what was skipped after the last entry
+    tree.left_out = std::mem::take(&mut *left_out.lock().unwrap_or_else(PoisonError::into_inner)).into_list();
     Ok(tree)
 }
 

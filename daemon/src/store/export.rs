@@ -51,7 +51,6 @@ pub(super) struct Exporter {
 struct State {
     slots: [Slot; 2],
     stopping: bool,
-    failure: Option<(String, Millis)>,
 }
 
 struct Slot {
@@ -63,6 +62,8 @@ struct Slot {
     due_at: u64,
     /// Not earlier than this.
     not_before: Option<Instant>,
+    /// Why the last try failed, and when.
+    failure: Option<(String, Millis)>,
 }
 
 const CONTEXT: usize = 0;
@@ -73,9 +74,9 @@ impl Exporter {
     pub(super) fn new(context: PathBuf, peers: PathBuf, doubtful: bool) -> Self {
         let slot = |path: PathBuf| {
             let behind = if doubtful || !path.exists() { UNKNOWN } else { 0 };
-            Slot { path, source: None, behind, due_at: 0, not_before: None }
+            Slot { path, source: None, behind, due_at: 0, not_before: None, failure: None }
         };
-        Self { state: Mutex::new(State { slots: [slot(context), slot(peers)], stopping: false, failure: None }), changed: Condvar::new() }
+        Self { state: Mutex::new(State { slots: [slot(context), slot(peers)], stopping: false }), changed: Condvar::new() }
     }
 
     pub(super) fn set_context(&self, source: Arc<dyn ExportSource>) {
@@ -112,9 +113,9 @@ impl Exporter {
         self.changed.notify_all();
     }
 
-    /// Why the last export failed.
+    /// Why the last export of a file failed; of two, the one that failed first.
     pub(super) fn failure(&self) -> Option<(String, Millis)> {
-        self.lock().failure.clone()
+        self.lock().slots.iter().filter_map(|slot| slot.failure.clone()).min_by_key(|(_, since)| *since)
     }
 
     /// The thread.
@@ -140,16 +141,18 @@ impl Exporter {
                 drop(state);
                 let result = source.map_or(Ok(()), |source| write(&path, source.as_ref()));
                 state = self.lock();
-                if let Err(error) = &result {
-                    warn!(file = %path.display(), %error, "an export could not be written");
-                    if let Some(slot) = due.and_then(|which| state.slots.get_mut(which)).filter(|_| !stopping) {
-                        slot.behind = slot.behind.saturating_add(behind);
-                        slot.not_before = Some(Instant::now() + RETRY);
+                if let Some(slot) = due.and_then(|which| state.slots.get_mut(which)) {
+                    if let Err(error) = &result {
+                        warn!(file = %path.display(), %error, "an export could not be written");
+                        if !stopping {
+                            slot.behind = slot.behind.saturating_add(behind);
+                            slot.not_before = Some(Instant::now() + RETRY);
+                        }
                     }
+                    slot.failure = result
+                        .err()
+                        .map(|error| (format!("`{}` could not be written: {error}. What it shows is stored all the same.", path.display()), time::now()));
                 }
-                state.failure = result
-                    .err()
-                    .map(|error| (format!("`{}` could not be written: {error}. What it shows is stored all the same.", path.display()), time::now()));
                 continue;
             }
             if stopping {

@@ -267,6 +267,52 @@ async fn a_dropped_handle_ends_the_threads_and_loses_nothing() {
     assert_eq!(Store::open(&dir).expect("opens").1.kv.len(), 1);
 }
 
+/// An export that notes whether the log is there while it is written.
+struct Watching {
+    log: std::path::PathBuf,
+    seen: Mutex<Vec<bool>>,
+    fails: bool,
+}
+
+impl ExportSource for Watching {
+    fn size(&self) -> u64 {
+        0
+    }
+
+    fn write_to(&self, _out: &mut dyn std::io::Write) -> std::io::Result<()> {
+        lock(&self.seen).push(fs::metadata(&self.log).is_ok_and(|log| log.len() > 0));
+        if self.fails { Err(std::io::Error::other("no")) } else { Ok(()) }
+    }
+}
+
+#[tokio::test]
+async fn the_log_stays_until_the_exports_are_written() {
+    for fails in [false, true] {
+        let (_home, dir) = home();
+        let (store, _) = Store::open(&dir).expect("opens");
+        let export = Arc::new(Watching { log: beside(&dir.store(), "-wal"), seen: Mutex::default(), fails });
+        store.write(vec![put_kv("a", "1")]).await.expect("stored");
+        store.export_context(Arc::clone(&export) as Arc<dyn ExportSource>);
+        store.shutdown().await;
+        assert_eq!(*lock(&export.seen), [true], "before the log was moved");
+        assert_eq!(export.log.exists(), fails, "the next start writes an export that is missing");
+        assert_eq!(Store::open(&dir).expect("opens").1.kv.len(), 1);
+    }
+}
+
+#[test]
+fn an_export_that_works_does_not_hide_one_that_fails() {
+    let (_home, dir) = home();
+    fs::create_dir(beside(&dir.context_json(), ".new")).expect("in the way");
+    let exporter = Exporter::new(dir.context_json(), dir.peers_json(), true);
+    exporter.set_context(Arc::new(Peers::default()));
+    exporter.set_peers(Arc::new(Peers::default()));
+    exporter.stop();
+    exporter.run();
+    assert!(dir.peers_json().exists());
+    assert!(exporter.failure().is_some_and(|(text, _)| text.contains("context.json")));
+}
+
 /// A file system of 3 MiB, or `None` where mounting is not permitted.
 struct SmallDisk(tempfile::TempDir);
 

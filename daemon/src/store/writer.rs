@@ -8,7 +8,7 @@ use std::{
 use rusqlite::{Connection, config::DbConfig};
 use tracing::{error, warn};
 
-use super::{Shared, StoreError, queue::Item, tx::Tx};
+use super::{Shared, StoreError, join, queue::Item, tx::Tx};
 
 /// Longest wait for more changes once one is there.
 const MAX_PATIENCE: Duration = Duration::from_millis(2);
@@ -129,11 +129,15 @@ impl Writer {
         }
     }
 
+    /// Exports first: a log that is there at the next start says that the exports may be behind, so it goes only when they are not.
     fn close(mut self) {
-        if self.shared.broken().is_none() {
+        self.shared.exporter.stop();
+        join(&self.shared.exporting);
+        let exported = self.shared.exporter.failure().is_none();
+        if exported && self.shared.broken().is_none() {
             self.checkpoint("TRUNCATE");
         }
-        let clean = self.shared.broken().is_none();
+        let clean = exported && self.shared.broken().is_none();
         if let Err(failure) = self.conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !clean) {
             warn!(%failure, "the store keeps its log");
         }
@@ -149,7 +153,7 @@ fn run(conn: &Connection, sql: &str, path: &std::path::Path) -> Result<(), Store
     done.map(drop).map_err(|error| StoreError::of_write(path, &error))
 }
 
-/// Ends the queue if the writer panics, so that nobody waits for ever.
+/// Ends the queue and the exporter even if the writer panics, so that nobody waits for ever.
 struct Fuse(Arc<Shared>);
 
 impl Drop for Fuse {
@@ -159,5 +163,6 @@ impl Drop for Fuse {
             self.0.note(&StoreError::ReadOnly { reason: "an internal failure of the store's writer".to_owned() });
         }
         self.0.queue.abandon();
+        self.0.exporter.stop();
     }
 }

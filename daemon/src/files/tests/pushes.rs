@@ -177,6 +177,48 @@ async fn old_parts_go_at_the_start_and_nothing_else() {
     assert_eq!(world.read(".loopsy/parts.json"), "[]");
 }
 
+#[tokio::test]
+async fn a_broken_upload_gives_back_the_room_that_it_does_not_use() {
+    use std::os::unix::fs::MetadataExt;
+    let world = World::new();
+    let mut push = world.files.begin_push(Push { size: Some(8 << 20), ..resumable(&world, 0) }).await.expect("begun");
+    push.write(noise(100_001).into()).await.expect("written");
+    drop(push);
+    assert_eq!(offset(&world).await.expect("told").0, 100_001);
+    let used = fs::metadata(world.home.join("in/.loopsy.upload-0001.part")).expect("kept").blocks() * 512;
+    assert!(used < 1 << 20, "{used}");
+}
+
+#[tokio::test]
+async fn a_push_that_fails_takes_its_directories_with_it() {
+    let world = World::new();
+    let there = |name: &str| world.home.join(name).exists();
+    let request = Push { dest_path: "in/x/y/z".to_owned(), ..Push::default() };
+    let wrong = Push { sha256: Some(sha256(b"other")), ..request.clone() };
+    refused!(world.push(wrong.clone(), b"x").await, ChecksumMismatch);
+    assert!(!there("in/x") && there("in"));
+    refused!(world.files.begin_push(Push { upload_id: Some("upload-0006".to_owned()), offset: Some(5), ..request.clone() }).await, ResumeMismatch);
+    assert!(!there("in/x"));
+    for size in [0, 10, 5 << 20] {
+        let mut push = world.files.begin_push(request.clone()).await.expect("begun");
+        push.write(noise(size).into()).await.expect("written");
+        drop(push);
+        until(|| !there("in/x")).await;
+    }
+    // what others put there stays, and so does what can be resumed
+    let push = world.files.begin_push(request.clone()).await.expect("begun");
+    fs::write(world.home.join("in/x/other"), "").expect("written");
+    drop(push);
+    until(|| !there("in/x/y")).await;
+    assert!(there("in/x/other"));
+    let mut push = world.files.begin_push(Push { upload_id: Some("upload-0006".to_owned()), ..request.clone() }).await.expect("begun");
+    push.write(Bytes::from_static(b"half")).await.expect("written");
+    drop(push);
+    until(|| fs::read(world.home.join("in/x/y/.loopsy.upload-0006.part")).is_ok_and(|text| text == b"half")).await;
+    world.push(request, b"x").await.expect("pushed");
+    assert!(there("in/x/y/z"));
+}
+
 #[cfg(target_os = "linux")]
 mod disk_full {
     use super::*;
@@ -211,11 +253,32 @@ mod disk_full {
         let request = Push { dest_path: "in/small/old".to_owned(), ..Push::default() };
         refused!(world.files.begin_push(Push { size: Some(3 << 20), ..request.clone() }).await, DiskFull);
         for upload_id in [None, Some("upload-0004".to_owned())] {
-            refused!(world.push(Push { upload_id, ..request.clone() }, &noise(6 << 20)).await, DiskFull);
-            world.until_no_part("in/small").await;
+            refused!(world.push(Push { upload_id: upload_id.clone(), ..request.clone() }, &noise(6 << 20)).await, DiskFull);
             assert_eq!(world.read("in/small/old"), "old");
+            if upload_id.is_none() {
+                world.until_no_part("in/small").await;
+                continue;
+            }
+            let kept = PushOffset { dest_path: request.dest_path.clone(), upload_id: "upload-0004".to_owned() };
+            assert!(world.files.push_offset(&kept).await.expect("told").offset >= 1 << 20, "it goes on when there is room");
+            fs::remove_file(world.home.join("in/small/.loopsy.upload-0004.part")).expect("removed");
         }
         world.push(request, &noise(1 << 20)).await.expect("what fits goes on to work");
+    }
+
+    #[tokio::test]
+    async fn what_a_crash_left_reserved_counts_as_free_for_its_resume() {
+        let world = World::new();
+        let Some(small) = Small::mount(&world.home.join("in/small")) else { return };
+        let part = small.0.join(".loopsy.upload-0005.part");
+        fs::write(&part, noise(5000)).expect("written");
+        let file = fs::File::options().write(true).open(&part).expect("there");
+        rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, 3 << 19).expect("reserved");
+        drop(file);
+        let request = Push { dest_path: "in/small/new".to_owned(), upload_id: Some("upload-0005".to_owned()), offset: Some(5000), ..Push::default() };
+        refused!(world.files.begin_push(Push { size: Some(3 << 20), ..request.clone() }).await, DiskFull);
+        assert_eq!(fs::metadata(&part).expect("kept").len(), 5000);
+        world.push(Push { size: Some(3 << 19), ..request }, &noise(3 << 19)[5000..]).await.expect("fits");
     }
 }
 

@@ -43,3 +43,18 @@ async fn denied_places_are_not_walked_into() {
     refused!(world.tree("in/none", &[], false).await, NotFound);
     refused!(world.tree("in", &["a{".to_owned(), "[z-a]".to_owned()], false).await, Invalid);
 }
+
+#[tokio::test]
+async fn what_is_left_out_is_named_up_to_a_limit_and_counted() {
+    let world = World::new();
+    for number in 0..2005 {
+        fs::write(world.home.join(format!("in/bad:{number:04}")), "").expect("written");
+    }
+    let left = world.tree("in", &[], false).await.expect("walked").left_out;
+    assert_eq!((left.len(), left[1999].path.as_str()), (2001, "bad:1999"));
+    assert_eq!(left[2000].reason, "5 more entries were left out");
+    // with `a.txt`, `sub` and `sub/b.txt`
+    let walked = |most| super::super::tree::walk_up_to(most, &world.files.0, "in", &[], false);
+    assert!(walked(2008).is_ok());
+    refused!(walked(2007), Invalid);
+}
