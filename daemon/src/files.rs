@@ -139,7 +139,7 @@ impl Files {
         self.run(request.path, move |inner, root| tree::walk(inner, root, &request.ignore, request.no_ignore)).await
     }
 
-    /// Removes what crashes and abandoned uploads left behind more than a day ago. For the start.
+    /// Removes what crashes and abandoned uploads left behind more than a day ago. For the start, and now and then.
     pub async fn collect_garbage(&self) {
         let collected = self.run(String::new(), |inner, _| {
             inner.parts.collect_garbage();

@@ -32,6 +32,9 @@ use crate::fsutil;
 /// How long an unfinished file may be resumed.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// A file of this size is written in a moment.
+const A_MOMENT: u64 = 1 << 20;
+
 /// How often, and at what distance, a part is asked for that is still in use: long enough for a broken upload to write down its last block.
 const TRIES: (u32, Duration) = (50, Duration::from_millis(10));
 
@@ -179,10 +182,14 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// Makes a new part that nobody can resume.
-    pub(super) fn create(dir: OwnedFd, directory: PathBuf, parts: Arc<Parts>, text: &str) -> Result<Self, FileError> {
+    /// Makes a new part that nobody can resume. One that takes a while is remembered, so that a crash leaves nothing for ever; a small one is there for a moment only,
+    /// which is not worth a write to the list.
+    pub(super) fn create(dir: OwnedFd, directory: PathBuf, parts: Arc<Parts>, size: Option<u64>, text: &str) -> Result<Self, FileError> {
         let name = names::part(&uuid::Uuid::new_v4().simple().to_string());
-        Self::open(dir, directory, parts, name, OFlags::EXCL, text)
+        if size.is_none_or(|size| size > A_MOMENT) {
+            parts.remember(&directory, &name);
+        }
+        Self::open(dir, directory.clone(), Arc::clone(&parts), name.clone(), OFlags::EXCL, text).inspect_err(|_| parts.forget(&directory, &name))
     }
 
     /// Makes a part that survives a break, or goes on with one that did. What lies behind `offset` is cut off.

@@ -157,7 +157,7 @@ impl PushFile {
         policy.refuse_denied(&dir_path.join(&name), &text)?;
         let mut hasher = Sha256::new();
         let part = match &request.upload_id {
-            None => Part::create(dir, dir_path, Arc::clone(&inner.parts), &text)?,
+            None => Part::create(dir, dir_path, Arc::clone(&inner.parts), request.size, &text)?,
             Some(id) => {
                 let part = Part::resume(dir, dir_path, Arc::clone(&inner.parts), id, offset, &text)?;
                 drop(making); // the rest may take long
