@@ -18,8 +18,8 @@ demo:
     cargo run --release -- demo
 
 # Figures: time, throughput, memory
-bench:
-    scripts/bench
+bench *args:
+    scripts/bench {{args}}
 
 # The generated documents
 docs:

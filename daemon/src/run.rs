@@ -193,7 +193,6 @@ async fn bind(host: &str, port: u16) -> Result<TcpListener, RunError> {
 async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunError> {
     let node_id = identity::node_id(dir).map_err(at(&dir.node_json()))?;
     let credentials = Credentials::open(dir).map_err(at(&dir.credentials()))?;
-    let transport = Transport::new().map_err(|e| RunError::new(e.to_string()))?;
     let audit = Audit::open(&dir.logs(), settings.subscribe()).map_err(at(&dir.audit()))?;
     let (store, loaded) = Store::open(dir).map_err(|error| {
         let refused = RunError::new(error.to_string());
@@ -207,7 +206,7 @@ async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunEr
         Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
     let home = loopsy_shared::paths::home().map_err(|e| RunError::new(e.to_string()))?;
     let files = Files::new(settings.subscribe(), dir.path().to_owned(), home);
-    let peers = Peers::new(node_id.clone(), loaded.peers, credentials, transport, store.clone(), events.clone());
+    let peers = Peers::new(node_id.clone(), loaded.peers, credentials, Transport::default(), store.clone(), events.clone());
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
     Ok(App::new(Services {
         node_id,

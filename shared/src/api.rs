@@ -1,7 +1,7 @@
 //! Everything that can be asked of a node, each question a type.
 //!
 //! A request struct *is* its endpoint: the fields named in the path travel in the path, the rest in the query (GET, DELETE) or in the JSON body. The daemon,
-//! the client, the command line, the OpenAPI document and `docs/API.md` all come from these types and from [`registry`].
+//! the client, the command line, the OpenAPI document and `docs/API.md` all come from these types and from [`REGISTRY`].
 
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};

@@ -2,7 +2,11 @@
 //!
 //! A surface talks to its local daemon; [`Client::at`] reaches every other node through it. Daemons use the same client between each other.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use bytes::Bytes as Chunk;
 use futures_util::{Stream, StreamExt, TryStreamExt};
@@ -71,23 +75,23 @@ impl ClientError {
     }
 }
 
-/// A connection pool. Shared by all clients that reach nodes in the same way.
-#[derive(Debug, Clone)]
-pub struct Transport(reqwest::Client);
+/// A connection pool. Shared by all clients that reach nodes in the same way. Built when it is first used: a node without peers never needs one.
+#[derive(Debug, Clone, Default)]
+pub struct Transport(Arc<OnceLock<reqwest::Client>>);
 
 impl Transport {
-    /// Builds a pool that follows no redirects and uses no proxy, so that a credential goes to the address meant and nowhere else.
-    ///
-    /// # Errors
-    /// When the TLS library refuses its own defaults.
-    pub fn new() -> Result<Self, ClientError> {
+    /// The pool. It follows no redirects and uses no proxy, so that a credential goes to the address meant and nowhere else.
+    fn pool(&self) -> Result<&reqwest::Client, ClientError> {
+        if let Some(pool) = self.0.get() {
+            return Ok(pool);
+        }
         let broken = |what: String| ClientError::Protocol { address: "this machine".to_owned(), what };
         let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(|e| broken(e.to_string()))?
             .with_root_certificates(rustls::RootCertStore::empty())
             .with_no_client_auth();
-        let client = reqwest::Client::builder()
+        let pool = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -99,7 +103,7 @@ impl Transport {
             .pool_idle_timeout(POOL_IDLE)
             .build()
             .map_err(|e| broken(e.to_string()))?;
-        Ok(Self(client))
+        Ok(self.0.get_or_init(|| pool))
     }
 }
 
@@ -132,6 +136,7 @@ impl Client {
             value.set_sensitive(true);
             headers.insert(header::AUTHORIZATION, value);
         }
+        transport.pool()?;
         Ok(Self { target: Arc::new(Target { address, headers, transport }), prefix: PREFIX.to_owned() })
     }
 
@@ -193,7 +198,7 @@ impl Client {
         let hash = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(hash.await) });
         let hash = reqwest::multipart::Part::stream_with_length(Body::wrap_stream(hash), 64);
         let form = form.part("file", file).part("sha256", hash);
-        let response = self.request(http::Method::POST, transfer::Push::SPEC.path).multipart(form).send().await.map_err(|e| self.unreachable(&e))?;
+        let response = self.request(http::Method::POST, transfer::Push::SPEC.path)?.multipart(form).send().await.map_err(|e| self.unreachable(&e))?;
         let body = self.accept(response).await?.bytes().await.map_err(|e| self.unreachable(&e))?;
         self.understand(&body)
     }
@@ -217,7 +222,7 @@ impl Client {
         debug_assert!(E::SPEC.request == Form::Bytes, "{} takes no raw body", E::SPEC.name);
         let parts = wire::split(request).map_err(ClientError::Api)?;
         let response = self
-            .request(http::Method::POST, &parts.target)
+            .request(http::Method::POST, &parts.target)?
             .header(header::CONTENT_TYPE, "application/octet-stream")
             .body(content)
             .send()
@@ -250,7 +255,7 @@ impl Client {
         last_event_id: Option<&str>,
     ) -> Result<impl Stream<Item = Result<Watched<E::Reply>, ClientError>> + Send + use<E>, ClientError> {
         let parts = wire::split(request).map_err(ClientError::Api)?;
-        sse::watch(&self.target.transport.0, &self.url(&parts.target), &self.target.headers, last_event_id)
+        sse::watch(self.target.transport.pool()?, &self.url(&parts.target), &self.target.headers, last_event_id)
     }
 
     /// Passes a request on as it is, with this client's own credential in place of the caller's. For the daemon's door to its peers.
@@ -258,8 +263,13 @@ impl Client {
     /// # Errors
     /// When the node cannot be reached. Its refusals are responses.
     pub async fn forward(&self, method: http::Method, target: &str, headers: HeaderMap, body: Body) -> Result<http::Response<Body>, ClientError> {
-        let request =
-            self.target.transport.0.request(method, format!("http://{}{target}", self.target.address)).headers(headers).headers(self.target.headers.clone());
+        let request = self
+            .target
+            .transport
+            .pool()?
+            .request(method, format!("http://{}{target}", self.target.address))
+            .headers(headers)
+            .headers(self.target.headers.clone());
         request.body(body).send().await.map(Into::into).map_err(|e| self.unreachable(&e))
     }
 
@@ -271,7 +281,7 @@ impl Client {
             crate::api::Method::Put => http::Method::PUT,
             crate::api::Method::Delete => http::Method::DELETE,
         };
-        let mut builder = self.request(method, &parts.target);
+        let mut builder = self.request(method, &parts.target)?;
         if let Some(body) = parts.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body);
         }
@@ -279,8 +289,8 @@ impl Client {
         self.accept(response).await
     }
 
-    fn request(&self, method: http::Method, target: &str) -> reqwest::RequestBuilder {
-        self.target.transport.0.request(method, self.url(target)).headers(self.target.headers.clone())
+    fn request(&self, method: http::Method, target: &str) -> Result<reqwest::RequestBuilder, ClientError> {
+        Ok(self.target.transport.pool()?.request(method, self.url(target)).headers(self.target.headers.clone()))
     }
 
     fn url(&self, target: &str) -> String {

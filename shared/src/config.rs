@@ -344,11 +344,16 @@ impl Config {
 
     /// Keys that differ from `other` and are only read at the start.
     pub fn needs_restart(&self, other: &Self) -> Vec<String> {
-        [("server.port", self.server.port != other.server.port), ("server.host", self.server.host != other.server.host)]
-            .into_iter()
-            .filter(|(_, differs)| *differs)
-            .map(|(name, _)| name.to_owned())
-            .collect()
+        let (now, before) = (self, other);
+        [
+            ("server.port", now.server.port != before.server.port),
+            ("server.host", now.server.host != before.server.host),
+            ("logging.file", now.logging.file != before.logging.file),
+        ]
+        .into_iter()
+        .filter(|(_, differs)| *differs)
+        .map(|(name, _)| name.to_owned())
+        .collect()
     }
 
     /// The node's name: as configured, or the machine's.

@@ -1,6 +1,6 @@
 //! What can be asked of a Loopsy node, and how to ask it.
 //!
-//! [`api`] holds the typed endpoints, [`api::registry`] lists them all, [`config`] is the one file a person edits, and the
+//! [`api`] holds the typed endpoints, [`api::REGISTRY`] lists them all, [`config`] is the one file a person edits, and the
 //! `client` feature adds the typed HTTP client that every surface and every daemon uses.
 
 pub mod api;

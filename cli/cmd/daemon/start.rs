@@ -24,7 +24,7 @@ const STEP: Duration = Duration::from_millis(5);
 /// The daemon that runs now, and whether it was started by this call.
 pub(super) async fn start(ctx: &Ctx) -> Result<(Runtime, bool), Error> {
     ctx.local()?;
-    let transport = Transport::new()?;
+    let transport = Transport::default();
     let deadline = Instant::now() + PATIENCE;
     if matches!(lock::probe(&ctx.dir).map_err(|e| Error::file(ctx.dir.lock(), &e))?, Lock::Held) {
         return wait_for_other(ctx, &transport, deadline).await.map(|runtime| (runtime, false));

@@ -69,7 +69,7 @@ fn is_free(ctx: &Ctx) -> Result<bool, Error> {
 async fn verify(ctx: &Ctx) -> Result<(), Error> {
     let Some(runtime) = lock::runtime(&ctx.dir) else { return Ok(()) };
     let address = authority(&runtime.host, runtime.port);
-    let client = Client::new(Transport::new()?, address.clone(), None)?;
+    let client = Client::new(Transport::default(), address.clone(), None)?;
     match tokio::time::timeout(Duration::from_secs(2), client.call(GetHealth {})).await {
         Ok(Ok(health)) if health.node_id != runtime.node_id => {
             Err(Error::failure(format!("Another node answers at {address}; nothing was stopped.")).hint("Stop it with its own `--data-dir`."))

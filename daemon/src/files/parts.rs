@@ -3,10 +3,10 @@
 use std::{
     collections::HashMap,
     fs::File,
-    io::{self, Write},
+    io,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::fs::{FileExt, OpenOptionsExt, PermissionsExt},
+        unix::fs::{FileExt, PermissionsExt},
     },
     path::{Path, PathBuf},
     sync::{

@@ -5,7 +5,7 @@ use std::future::Future;
 use axum::{
     Router,
     body::Body,
-    extract::{Extension, RawPathParams, Request, State},
+    extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
 };
@@ -125,16 +125,18 @@ impl Routes {
         F: Fn(App, Caller, RawPathParams, Request) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Response, ApiError>> + Send,
     {
-        let serve = move |State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request| {
-            let handler = handler.clone();
-            async move {
-                let outcome = match admit(&app, &visitor, &spec) {
-                    Ok(caller) => handler(app, caller, path, request).await,
-                    Err(refusal) => Err(refusal),
-                };
-                outcome.unwrap_or_else(|e| error::response(&e))
-            }
-        };
+        let serve =
+            move |State(app): State<App>, Extension(visitor): Extension<Visitor>, path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+                let handler = handler.clone();
+                async move {
+                    let outcome = match (admit(&app, &visitor, &spec), path) {
+                        (Ok(caller), Ok(path)) => handler(app, caller, path, request).await,
+                        (Ok(_), Err(_)) => Err(not_utf8()),
+                        (Err(refusal), _) => Err(refusal),
+                    };
+                    outcome.unwrap_or_else(|e| error::response(&e))
+                }
+            };
         let filter = match spec.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
@@ -150,6 +152,11 @@ impl Routes {
 /// Imports carry a whole store; everything else is small.
 fn most(spec: &Spec) -> usize {
     if spec.needs == Needs::Admin && spec.request == Form::Json && spec.name == "context.import" { 512 << 20 } else { body::MOST_JSON }
+}
+
+/// The path decodes to bytes that are no text.
+pub(super) fn not_utf8() -> ApiError {
+    ApiError::new(Code::InvalidRequest, "The path is not UTF-8 once it is decoded.").hint("Percent-encode the UTF-8 bytes of a name: `ä` is `%C3%A4`.")
 }
 
 fn pairs(path: &RawPathParams) -> Vec<(&str, &str)> {

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    extract::{Extension, RawPathParams, Request, State},
+    extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::Response,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
@@ -10,7 +10,7 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
-    api::{ApiError, Code, Needs},
+    api::{ApiError, Code, Needs, wire},
     client,
 };
 
@@ -40,19 +40,24 @@ const STAYS_HERE: [HeaderName; 12] = [
 ];
 
 /// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
-pub(super) async fn forward(State(app): State<App>, Extension(visitor): Extension<Visitor>, path: RawPathParams, request: Request) -> Response {
-    match pass(&app, &visitor, &path, request).await {
+pub(super) async fn forward(
+    State(app): State<App>,
+    Extension(visitor): Extension<Visitor>,
+    path: Result<RawPathParams, RawPathParamsRejection>,
+    request: Request,
+) -> Response {
+    match pass(&app, &visitor, path.as_ref().ok(), request).await {
         Ok(response) => response,
         Err(refusal) => error::response(&refusal),
     }
 }
 
-async fn pass(app: &App, visitor: &Visitor, path: &RawPathParams, mut request: Request) -> Result<Response, ApiError> {
+async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut request: Request) -> Result<Response, ApiError> {
     let caller = visitor.caller.clone()?;
     if !caller.principal.may(Needs::Admin) {
         return Err(ApiError::new(Code::ScopeMissing, "Only the owner may reach other nodes through this one."));
     }
-    let name = path.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
+    let name = path.ok_or_else(super::endpoint::not_utf8)?.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
     let peer = app.peers.reach(name).await?;
 
     let wants_upgrade = request.headers().contains_key(header::UPGRADE);
@@ -66,7 +71,7 @@ async fn pass(app: &App, visitor: &Visitor, path: &RawPathParams, mut request: R
     if let Ok(own) = HeaderValue::from_str(app.node_id.as_str()) {
         headers.entry("x-loopsy-node-id").or_insert(own);
     }
-    let target = target(&parts.uri).ok_or_else(|| ApiError::new(Code::RouteNotFound, "The path names a peer, but nothing on it."))?;
+    let target = target(&parts.uri)?;
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
     let answer = peer.client.forward(parts.method, &target, headers, body).await;
@@ -104,9 +109,18 @@ async fn refused(peer: &Reached, status: StatusCode, headers: HeaderMap, body: c
 }
 
 /// `/api/v1/at/kai/context/a%2Fb?x=1` becomes `/api/v1/context/a%2Fb?x=1`, byte for byte.
-fn target(uri: &http::Uri) -> Option<String> {
-    let rest = uri.path().strip_prefix("/api/v1/at/")?.split_once('/')?.1;
-    Some(match uri.query() {
+fn target(uri: &http::Uri) -> Result<String, ApiError> {
+    let rest = uri.path().strip_prefix("/api/v1/at/").and_then(|path| path.split_once('/'));
+    let (_, rest) = rest.ok_or_else(|| ApiError::new(Code::RouteNotFound, "The path names a peer, but nothing on it."))?;
+    // The way out resolves these, which would make another path of it.
+    if rest.split('/').any(|segment| wire::is_direction(&segment.to_ascii_lowercase().replace("%2e", "."))) {
+        return Err(ApiError::new(
+            Code::InvalidRequest,
+            "A path to a peer cannot have `.` or `..` in it: URLs take them for directions, however they are written.",
+        )
+        .hint("Choose another name."));
+    }
+    Ok(match uri.query() {
         Some(query) => format!("/api/v1/{rest}?{query}"),
         None => format!("/api/v1/{rest}"),
     })
@@ -150,8 +164,12 @@ mod tests {
     #[test]
     fn the_rest_of_the_path_travels_byte_for_byte() {
         let uri = "/api/v1/at/k%2Fai/context/a%2Fb%20c?prefix=%2F&x".parse().expect("valid");
-        assert_eq!(target(&uri).as_deref(), Some("/api/v1/context/a%2Fb%20c?prefix=%2F&x"));
-        assert_eq!(target(&"/api/v1/at/kai".parse().expect("valid")), None);
+        assert_eq!(target(&uri).as_deref(), Ok("/api/v1/context/a%2Fb%20c?prefix=%2F&x"));
+        assert_eq!(target(&"/api/v1/at/kai".parse().expect("valid")).expect_err("nothing").code, Code::RouteNotFound);
+        for other_path in ["/api/v1/at/kai/context/..", "/api/v1/at/kai/context/%2E%2e/execute", "/api/v1/at/kai/./x", "/api/v1/at/kai/context/.%2e"] {
+            assert_eq!(target(&other_path.parse().expect("valid")).expect_err(other_path).code, Code::InvalidRequest);
+        }
+        assert!(target(&"/api/v1/at/kai/context/...".parse().expect("valid")).is_ok());
     }
 
     #[test]

@@ -25,6 +25,8 @@ use crate::trust::Caller;
 
 /// Longest time that a job outlives its stream.
 const MAX_LINGER: u32 = 300;
+/// How a caller without a name is recorded.
+const NAMELESS: &str = "unknown";
 
 /// How the job's output is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -281,7 +283,7 @@ pub(super) fn begin(
         command: command.command,
         args: command.args,
         started_at: time::now(),
-        from_node_id: caller.from_node_id.unwrap_or_default(),
+        from_node_id: caller.from_node_id.unwrap_or_else(|| NAMELESS.to_owned()),
         principal: caller.principal.name.clone(),
         pid: running.pid,
         kind,

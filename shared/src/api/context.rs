@@ -193,7 +193,7 @@ pub struct ImportContext {
 }
 impl Endpoint for ImportContext {
     type Reply = Imported;
-    const SPEC: Spec = Spec::post("context.import", "/api/v1/context/import", Needs::Admin);
+    const SPEC: Spec = Spec::post("context.import", "/api/v1/context", Needs::Admin);
 }
 
 /// What an import did.

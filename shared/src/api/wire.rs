@@ -29,6 +29,11 @@ pub fn encode_segment(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Whether a decoded path segment is one that URL libraries resolve instead of sending, percent-encoded or not.
+pub fn is_direction(segment: &str) -> bool {
+    segment == "." || segment == ".."
+}
+
 /// Cuts a request into what travels in the path, the query and the body. Endpoints with a multipart or raw body get none here.
 ///
 /// # Errors
@@ -45,6 +50,13 @@ pub fn split<E: Endpoint>(request: &E) -> Result<Parts, ApiError> {
         match segment.strip_prefix('{').and_then(|s| s.strip_suffix('}')) {
             None => target.push_str(segment),
             Some(name) => match fields.remove(name) {
+                Some(Value::String(text)) if is_direction(&text) => {
+                    return Err(ApiError::new(
+                        Code::InvalidRequest,
+                        format!("`{text}` cannot be sent as a name: URLs take it for a direction, however it is written."),
+                    )
+                    .hint("Choose another name."));
+                }
                 Some(Value::String(text)) => target.push_str(&encode_segment(&text)),
                 Some(Value::Number(number)) => target.push_str(&number.to_string()),
                 _ => return Err(broken(format!("the path field `{name}` is missing"))),
@@ -148,6 +160,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_split_joins_again(key in "\\PC{1,40}", value in ".*", ttl in proptest::option::of(1u64..1_000_000), version in proptest::option::of(any::<u64>())) {
+            prop_assume!(!is_direction(&key));
             let key = ContextKey::try_from(key).expect("fits");
             let request = SetContext { key: key.clone(), value: value.clone(), ttl: ttl.map(|s| Ttl::from_seconds(s).expect("fits")), if_version: version };
             let again = rejoin(&request);
@@ -173,7 +186,9 @@ mod tests {
 
     #[test]
     fn ids_that_look_like_paths_stay_one_segment() {
-        assert_eq!(split(&RemovePeer { node_id: "..".into() }).expect("splits").target, "/api/v1/peers/%2E%2E");
+        for direction in [".", ".."] {
+            assert_eq!(split(&RemovePeer { node_id: direction.into() }).expect_err("no name").code, Code::InvalidRequest);
+        }
         assert_eq!(split(&RemovePeer { node_id: "a/b?c".into() }).expect("splits").target, "/api/v1/peers/a%2Fb%3Fc");
     }
 

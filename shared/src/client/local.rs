@@ -97,7 +97,7 @@ impl Local {
     /// # Errors
     /// When no client can be built.
     pub fn client(&self) -> Result<Client, ClientError> {
-        Client::new(Transport::new()?, self.address(), self.config.auth.api_key.as_ref())
+        Client::new(Transport::default(), self.address(), self.config.auth.api_key.as_ref())
     }
 }
 

@@ -1,3 +1,5 @@
+//! What the denylist sees through, and what the allowlist lets through.
+
 use proptest::prelude::*;
 
 use super::*;
