@@ -64,7 +64,7 @@ pub(super) fn put_among_many(setting: &Setting, report: &mut Report) -> Result<(
     for start in (0..many).step_by(FEW) {
         let entry = |n| json!({ "key": key("many", n), "value": value(n), "fromNodeId": "bench", "createdAt": 1, "updatedAt": 1 });
         let entries: Vec<serde_json::Value> = (start..start + FEW).map(entry).collect();
-        node.target.ask(&node.target.json("POST", "/context/import", &json!({ "entries": entries }).to_string()))?;
+        node.target.ask(&node.target.json("POST", "/context", &json!({ "entries": entries }).to_string()))?;
     }
     std::thread::sleep(IDLE);
     let held = memory::resident(node.pid())?;
