@@ -173,6 +173,7 @@ mod tests {
         fn queries_keep_every_character(prefix in ".*", since in any::<u64>(), wait in any::<u32>()) {
             let again = rejoin(&ListContext { prefix: Some(prefix.clone()) });
             prop_assert_eq!(again.prefix.unwrap_or_default(), prefix.clone());
+            prop_assume!(!is_direction(&prefix));
             let again = rejoin(&GetJobOutput { job_id: prefix.as_str().into(), since, wait });
             prop_assert_eq!((again.job_id.as_str(), again.since, again.wait), (prefix.as_str(), since, wait));
         }
