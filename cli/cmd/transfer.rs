@@ -235,12 +235,13 @@ fn report(ctx: &Ctx, info: &TransferInfo, took: Duration) -> Result<u8, Error> {
         if more > 0 {
             ctx.out.say(paint(FAINT, format!("… and {more} more")))?;
         }
-        ctx.out.say(format_args!(
-            "{} Would copy {} ({}) to {place}.",
-            paint(FAINT, "○"),
-            count(info.files.saturating_sub(info.files_skipped), "file", "files"),
-            bytes(info.bytes)
-        ))?;
+        let new = info.files.saturating_sub(info.files_skipped);
+        let size = bytes(info.bytes.saturating_sub(info.bytes_done));
+        let text = match new {
+            0 => format!("There is nothing to copy: {} there already.", count(info.files, "file is", "files are")),
+            _ => format!("Would copy {} ({size}) to {place}.", count(new, "file", "files")),
+        };
+        ctx.out.say(format_args!("{} {text}", paint(FAINT, "○")))?;
         return left_out(ctx, info).map(|()| OK);
     }
     let sent = info.bytes_done.saturating_sub(info.bytes_resumed);
