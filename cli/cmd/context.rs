@@ -33,18 +33,18 @@ pub(super) async fn run(ctx: &Ctx, command: Context) -> Result<u8, Error> {
     match command {
         Context::Set { key, value, ttl, if_version, at } => {
             let value = if value == "-" { stdin_text()? } else { value };
-            let entry = ctx.at(at.peer.as_deref())?.call(SetContext { key: checked(key)?, value, ttl, if_version }).await?;
+            let entry = ctx.at(at.peer.as_deref())?.ask(SetContext { key: checked(key)?, value, ttl, if_version }).await?;
             ctx.out.show(&entry, |entry| {
                 let left = left(entry).map(|left| format!(", {left}")).unwrap_or_default();
                 ctx.out.say(format_args!("{} Stored `{}` (version {}{left}).", paint(GOOD, "✓"), inert(&entry.key), entry.version))
             })?;
         }
         Context::Get { key, at } => {
-            let entry = ctx.at(at.peer.as_deref())?.call(GetContext { key: checked(key)? }).await?;
+            let entry = ctx.at(at.peer.as_deref())?.ask(GetContext { key: checked(key)? }).await?;
             ctx.out.show(&entry, |entry| print_value(ctx, &entry.value))?;
         }
         Context::List { prefix, at } => {
-            let entries = ctx.at(at.peer.as_deref())?.call(ListContext { prefix }).await?;
+            let entries = ctx.at(at.peer.as_deref())?.ask(ListContext { prefix }).await?;
             ctx.out.show(&entries, |entries| {
                 if entries.entries.is_empty() {
                     return ctx.out.say("No entries.");
@@ -54,7 +54,7 @@ pub(super) async fn run(ctx: &Ctx, command: Context) -> Result<u8, Error> {
         }
         Context::Delete { key, if_version, at } => {
             let key = checked(key)?;
-            let done = ctx.at(at.peer.as_deref())?.call(DeleteContext { key: key.clone(), if_version }).await?;
+            let done = ctx.at(at.peer.as_deref())?.ask(DeleteContext { key: key.clone(), if_version }).await?;
             ctx.out.show(&done, |_| ctx.out.say(format_args!("{} Deleted `{}`.", paint(GOOD, "✓"), inert(key.as_str()))))?;
         }
         Context::Watch { prefix, at } => watch(ctx, prefix, at.peer.as_deref()).await?,
@@ -95,7 +95,7 @@ fn line_of(entry: &ContextEntry) -> String {
 async fn watch(ctx: &Ctx, prefix: Option<String>, peer: Option<&str>) -> Result<(), Error> {
     let client = ctx.at(peer)?;
     // A wrong peer or a daemon that is down is said at once; later losses are only waited out.
-    client.call(ListContext { prefix: Some(prefix.clone().unwrap_or_default()) }).await?;
+    client.ask(ListContext { prefix: Some(prefix.clone().unwrap_or_default()) }).await?;
     let mut stream = std::pin::pin!(client.watch(&WatchEvents { topics: Some("context".to_owned()), prefix, since: None }, None)?);
     let mut known: Option<BTreeMap<String, u64>> = None;
     let mut lost = false;
@@ -153,7 +153,7 @@ fn show_event(ctx: &Ctx, event: Event, known: &mut Option<BTreeMap<String, u64>>
 }
 
 async fn export(ctx: &Ctx, file: Option<&Path>) -> Result<(), Error> {
-    let entries = ctx.client()?.call(ListContext { prefix: None }).await?.entries;
+    let entries = ctx.client()?.ask(ListContext { prefix: None }).await?.entries;
     let Some(file) = file.filter(|file| *file != Path::new("-")) else { return ctx.out.value(&entries) };
     let mut text = serde_json::to_vec_pretty(&entries).map_err(|e| Error::failure(format!("The entries have no JSON form: {e}.")))?;
     text.push(b'\n');
@@ -188,7 +188,7 @@ async fn import(ctx: &Ctx, file: &Path, replace: bool) -> Result<(), Error> {
     } else {
         text = std::fs::read_to_string(file).map_err(|e| Error::file(file, &e))?;
     }
-    let imported = ctx.client()?.call(ImportContext { entries: parse_export(&text)?, replace }).await?;
+    let imported = ctx.client()?.ask(ImportContext { entries: parse_export(&text)?, replace }).await?;
     ctx.out.show(&imported, |imported| {
         ctx.out.say(format_args!(
             "{} Stored {}, removed {}, left out {} that had expired.",

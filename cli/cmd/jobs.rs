@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) async fn run(ctx: &Ctx, peer: Option<&str>) -> Result<u8, Error> {
-    let jobs = ctx.at(peer)?.call(ListJobs {}).await?;
+    let jobs = ctx.at(peer)?.ask(ListJobs {}).await?;
     ctx.out.show(&jobs, |jobs| {
         if jobs.jobs.is_empty() {
             return ctx.out.line("Nothing runs.");
