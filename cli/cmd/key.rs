@@ -3,10 +3,7 @@
 use std::io::IsTerminal;
 
 use loopsy_daemon::setup;
-use loopsy_shared::{
-    api::node::{NewKey, RotateKey},
-    client::ClientError,
-};
+use loopsy_shared::api::node::{NewKey, RotateKey};
 
 use super::DONE;
 use crate::{
@@ -43,12 +40,8 @@ async fn generate(ctx: &Ctx, yes: bool) -> Result<u8, Error> {
             return Ok(FAILURE);
         }
     }
-    let new = match ctx.client()?.call(RotateKey {}).await {
-        Ok(new) => new,
-        // No daemon runs: then nobody else writes the config.
-        Err(ClientError::Unreachable { .. }) => NewKey { key: setup::rotate_key(&ctx.dir)? },
-        Err(error) => return Err(error.into()),
-    };
+    // A daemon writes its config itself. Where none lives, nobody else does.
+    let new = if ctx.local()?.is_running() { ctx.client()?.call(RotateKey {}).await? } else { NewKey { key: setup::rotate_key(&ctx.dir)? } };
     ctx.out.show(&new, |new| ctx.out.line(new.key.reveal()))?;
     DONE
 }

@@ -236,6 +236,22 @@ fn guessing_keys_is_slow_and_the_right_key_still_works() {
 }
 
 #[test]
+fn a_node_that_is_down_can_be_looked_at_and_given_a_new_key() {
+    let mut leo = TestDaemon::new("leo");
+    let old = leo.key.clone();
+    leo.stop();
+    let doctor = leo.loopsy(&["doctor"]);
+    assert_eq!(doctor.code, 1, "{}", doctor.err);
+    assert!(doctor.text().contains("[FAIL] Daemon") && doctor.text().contains("Files"), "it goes on after the first failure: {}", doctor.text());
+    assert_eq!(leo.loopsy(&["status"]).code, 3);
+    let new = leo.loopsy(&["key", "generate", "--yes"]).ok().text().trim().to_owned();
+    assert_ne!(new, old);
+    leo.launch(&[]);
+    leo.call_as(&old, "GET", "/api/v1/status", None).refused(403, 1002);
+    leo.call_as(&new, "GET", "/api/v1/status", None).ok();
+}
+
+#[test]
 fn a_new_key_takes_effect_at_once_and_ends_the_old_ones_streams() {
     let pair = Pair::new();
     let (old, peer) = (pair.leo.key.clone(), pair.leo.mint("mia"));

@@ -1,0 +1,88 @@
+//! Why a peer cannot be found, added or called: each a sentence that names it.
+
+use loopsy_shared::{
+    api::{ApiError, peers::PeerInfo},
+    client::authority,
+    time,
+};
+
+/// Why a peer cannot be found, added or called.
+#[derive(Debug, thiserror::Error)]
+pub enum PeerError {
+    /// No such peer.
+    #[error("There is no peer `{name}`.{}", near.as_ref().map(|near| format!(" Did you mean `{near}`?")).unwrap_or_default())]
+    NotFound {
+        /// What was asked for.
+        name: String,
+        /// The nearest name there is.
+        near: Option<String>,
+    },
+    /// More than one fits.
+    #[error("`{name}` could be any of {}.", candidates.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        name: String,
+        /// What fits.
+        candidates: Vec<String>,
+    },
+    /// No key for it.
+    #[error("This node has no key for `{0}`.")]
+    NoKey(String),
+    /// It does not answer.
+    #[error("`{name}` ({address}) does not answer: {cause}.{}", since.map(|at| format!(" It was last seen at {}.", time::iso(at))).unwrap_or_default())]
+    Unreachable {
+        /// The peer.
+        name: String,
+        /// Where it should be.
+        address: String,
+        /// What the system said.
+        cause: String,
+        /// When it last answered.
+        since: Option<time::Millis>,
+    },
+    /// Somebody else answered.
+    #[error("At the address of `{name}` ({address}) another node answers: {found}.")]
+    Changed {
+        /// The peer that was expected.
+        name: String,
+        /// Its address.
+        address: String,
+        /// Who answered.
+        found: String,
+    },
+    /// It does not know this node's key any more.
+    #[error("`{0}` does not take this node's key any more.")]
+    KeyRefused(String),
+    /// It answered and refused.
+    #[error("The node at {address} refuses: {error}")]
+    Refused {
+        /// Its address.
+        address: String,
+        /// What it said.
+        error: ApiError,
+    },
+    /// Another peer has the name.
+    #[error("Another peer is called `{0}` already.")]
+    NameTaken(String),
+    /// The values make no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// The store or the credentials file failed.
+    #[error("The peer could not be saved: {0}")]
+    Save(String),
+}
+
+/// A peer that does not answer, and when it last did.
+pub(super) fn unreachable(info: &PeerInfo, cause: String) -> PeerError {
+    PeerError::Unreachable {
+        name: info.hostname.clone(),
+        address: authority(&info.address, info.port),
+        cause,
+        since: (info.last_seen > 0).then_some(info.last_seen),
+    }
+}
+
+/// An address where nobody answers yet.
+pub(super) fn unreachable_at(at: &str, cause: String) -> PeerError {
+    PeerError::Unreachable { name: at.to_owned(), address: at.to_owned(), cause, since: None }
+}
