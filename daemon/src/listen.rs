@@ -15,6 +15,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{app::App, http::Gate};
 
+mod patience;
+mod places;
+
 /// Connections at the same time, from everywhere.
 const MOST_CONNECTIONS: usize = 512;
 /// Connections at the same time from one other machine.

@@ -12,6 +12,7 @@ pub mod events;
 pub mod execute;
 pub mod health;
 pub mod node;
+pub mod pairing;
 pub mod peers;
 pub mod transfer;
 pub mod transfers;
@@ -112,6 +113,14 @@ impl Scope {
             Self::Approve => "approve",
             Self::Terminal => "terminal",
         }
+    }
+
+    /// All of them, in the order of the documentation.
+    pub const ALL: [Self; 8] = [Self::Status, Self::Context, Self::Messages, Self::Transfer, Self::Execute, Self::AiTasks, Self::Approve, Self::Terminal];
+
+    /// The scope of a word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == word)
     }
 
     /// What a peer gets when nobody narrows it.
@@ -277,6 +286,11 @@ registry![
     peers::MintPeerKey,
     peers::RemovePeer,
     peers::Handshake,
+    pairing::StartPairing,
+    pairing::JoinPairing,
+    pairing::GetPairing,
+    pairing::InitiatePairing,
+    pairing::ConfirmPairing,
     execute::Execute,
     execute::ExecuteStream,
     execute::ListJobs,

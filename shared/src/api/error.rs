@@ -44,6 +44,8 @@ codes! {
     InvalidKey = 1002, 403;
     /// The key is known but may not do this.
     ScopeMissing = 1004, 403;
+    /// What this key may do needs an encrypted connection, from the machine that it was issued for.
+    NotEncrypted = 1006, 403;
     /// The request came from a web page, or for a host name that is not this node's.
     ForeignOrigin = 1005, 403;
     /// No such peer.
@@ -58,6 +60,10 @@ codes! {
     PeerNameTaken = 2007, 409;
     /// This node has no key for that peer.
     PeerNoKey = 2008, 409;
+    /// The certificate at the peer's address is not the pinned one.
+    PeerCertificate = 2009, 502;
+    /// The peer was paired, and its pin is no longer in the config.
+    PeerPinMissing = 2010, 409;
     /// The policy forbids the command.
     CommandDenied = 3001, 400;
     /// Too many jobs run already.
@@ -94,6 +100,22 @@ codes! {
     TooManyEntries = 5003, 400;
     /// The entry has another version than the one named.
     VersionMismatch = 5004, 412;
+    /// No pairing waits here.
+    PairingNone = 7001, 404;
+    /// The invite's five minutes are over.
+    PairingExpired = 7002, 410;
+    /// The code is wrong.
+    PairingProof = 7003, 403;
+    /// The invite was burned: too many wrong codes, or a message that no honest machine sends.
+    PairingBurned = 7004, 410;
+    /// Another pairing is under way.
+    PairingBusy = 7005, 409;
+    /// The old pairing, which sends its secrets in clear, is not spoken here.
+    PairingTooOld = 7006, 400;
+    /// One of the two people said no.
+    PairingRejected = 7007, 403;
+    /// A message of the pairing is not well-formed.
+    PairingMalformed = 7008, 400;
     /// The node failed; its log says more.
     Internal = 9001, 500;
     /// Too many requests of this kind.

@@ -1,0 +1,1 @@
+//! A connection whose reader must not stand still.

@@ -1,0 +1,1 @@
+//! Counts connections by source and knows which to give up first.
