@@ -4,9 +4,10 @@ use std::{net::IpAddr, ops::Deref, sync::Arc, time::Instant};
 
 use loopsy_shared::{
     api::{
-        ApiError,
+        ApiError, Scope,
         health::{Identity, Problem},
     },
+    client::TlsIdentity,
     config::Config,
     id::NodeId,
     time::Millis,
@@ -16,11 +17,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     audit::Audit,
     context::Context,
+    discovery::Sightings,
     events::Events,
     files::Files,
     identity,
     jobs::Jobs,
     limits::Limits,
+    pairing::Pairing,
     peers::Peers,
     settings::Settings,
     store::Store,
@@ -64,6 +67,12 @@ pub struct Services {
     pub files: Files,
     /// Other nodes.
     pub peers: Peers,
+    /// How strangers become peers.
+    pub pairing: Pairing,
+    /// Who was seen on the local network.
+    pub sightings: Sightings,
+    /// This node's certificate.
+    pub tls: Arc<TlsIdentity>,
     /// Copies to and from them.
     pub transfers: Transfers,
     /// Restarts services and knows which had to be.
@@ -92,6 +101,12 @@ impl App {
         identity::describe(&self.node_id, &self.config(), self.port)
     }
 
+    /// The same, with what a caller may do here.
+    pub fn identity_for(&self, caller: &Caller) -> Identity {
+        let scopes = if caller.principal.is_owner() { Scope::ALL.to_vec() } else { caller.principal.scopes.clone() };
+        Identity { scopes, ..self.identity() }
+    }
+
     /// Milliseconds since the start.
     pub fn uptime(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -100,13 +115,7 @@ impl App {
     /// What is not well, of all services.
     pub fn problems(&self) -> Vec<Problem> {
         let store = self.store.problem().map(|(message, since)| Problem { part: "store".to_owned(), message, since });
-        let tls = self.config().tls.enabled.then(|| Problem {
-            part: "tls".to_owned(),
-            message: "`tls.enabled` is set, but this version does not encrypt connections between nodes yet. Use a network that you trust, or a VPN."
-                .to_owned(),
-            since: self.started_at,
-        });
-        self.settings.problem().into_iter().chain(tls).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        self.settings.problem().into_iter().chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

@@ -43,5 +43,6 @@ pub fn describe(node_id: &NodeId, config: &Config, port: u16) -> health::Identit
         version: VERSION.to_owned(),
         port,
         capabilities: health::CAPABILITIES.map(str::to_owned).to_vec(),
+        scopes: Vec::new(),
     }
 }

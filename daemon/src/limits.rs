@@ -12,6 +12,8 @@ use loopsy_shared::{api::Category, config::RateLimits};
 
 /// Wrong keys a minute from one address before the answer is 429.
 const WRONG_KEYS: u32 = 30;
+/// Pairings a minute that one address may begin.
+const PAIRINGS: u32 = 5;
 /// Buckets kept at most; full ones are forgotten first, which loses nothing.
 const MOST_BUCKETS: usize = 10_000;
 /// Parts of transfers a minute: many small files pass, a flood does not.
@@ -25,6 +27,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct Limits {
     requests: Buckets<(String, Category)>,
     wrong_keys: Buckets<IpAddr>,
+    pairings: Buckets<IpAddr>,
     parts: Buckets<String>,
     /// Transfers by principal, and when their last part came.
     transfers: Mutex<HashMap<(String, String), Instant>>,
@@ -70,6 +73,14 @@ impl Limits {
     /// Seconds after which the next guess is heard.
     pub fn count_wrong_key(&self, from: IpAddr) -> Result<(), u64> {
         self.wrong_keys.take(from, WRONG_KEYS, Instant::now())
+    }
+
+    /// Counts a pairing that is begun from an address.
+    ///
+    /// # Errors
+    /// Seconds after which the next one is heard.
+    pub fn count_pairing(&self, from: IpAddr) -> Result<(), u64> {
+        self.pairings.take(from, PAIRINGS, Instant::now())
     }
 }
 

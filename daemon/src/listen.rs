@@ -1,54 +1,61 @@
-//! Accepts connections: own loop, because a daemon needs a deadline for the first byte and the header, and caps on how many connections there are.
+//! Accepts connections: own loop, because a daemon needs a deadline for the first byte, the handshake and the header, and caps on how many connections there are.
+//!
+//! One port serves both: a connection that begins with 0x16 speaks TLS, every other plain HTTP. What plain HTTP may do is the gate's to say.
 
-use std::{
-    collections::HashMap,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::{TcpListener, TcpStream};
+use loopsy_shared::fingerprint::Fingerprint;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{app::App, http::Gate};
 
+mod link;
 mod patience;
 mod places;
 
-/// Connections at the same time, from everywhere.
-const MOST_CONNECTIONS: usize = 512;
-/// Connections at the same time from one other machine.
-const MOST_PER_SOURCE: usize = 64;
-/// Connections from this machine itself; what is left is for others.
-const MOST_LOCAL: usize = 448;
+pub use link::{Link, Protection};
+use patience::Patient;
+use places::{Place, Places};
+
 /// A connection that says nothing for this long is closed, at its start and between requests.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
+/// A TLS handshake must be over this long after its first byte.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A request's head must be there this long after its first byte.
 const HEAD: Duration = Duration::from_secs(15);
 /// How long to wait when the system has no file descriptors left.
 const EXHAUSTED: Duration = Duration::from_millis(50);
+/// What a connection whose key was revoked gets to finish the answer that says so.
+const LAST_WORDS: Duration = Duration::from_millis(300);
+/// The first byte of every TLS connection: a handshake record.
+const TLS_HANDSHAKE: u8 = 0x16;
 
 /// Serves connections until told to stop; then lets running requests finish.
-pub async fn serve(listener: TcpListener, app: App, router: Router) {
+pub async fn serve(listener: TcpListener, app: App, router: Router, tls: TlsAcceptor) {
     let stop = app.stopping.clone();
     let tasks = TaskTracker::new();
-    let sources = Sources::default();
+    let places = Places::default();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, from)) => match sources.admit(from.ip()) {
+            Ok((stream, from)) => match places.admit(from.ip()) {
                 Some(place) => {
-                    let gate = Gate::new(app.clone(), router.clone(), from.ip());
-                    let stop = stop.clone();
+                    let (app, router, tls, stop) = (app.clone(), router.clone(), tls.clone(), stop.clone());
                     tasks.spawn(async move {
-                        connection(stream, from, gate, stop).await;
-                        drop(place);
+                        let Some((stream, protection)) = begin(stream, from, &tls, &place, &stop).await else { return };
+                        let link = Arc::new(Link::new(from.ip(), protection, place));
+                        serve_one(stream, link, app, router, stop).await;
                     });
                 }
                 None => tracing::debug!(%from, "too many connections; one was closed"),
@@ -63,88 +70,70 @@ pub async fn serve(listener: TcpListener, app: App, router: Router) {
     tasks.wait().await;
 }
 
-async fn connection(stream: TcpStream, from: SocketAddr, gate: Gate, stop: CancellationToken) {
+/// Bytes both ways, encrypted or not.
+trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+
+/// Waits for the first byte, and shakes hands when it asks for TLS. `None` when the connection is of no use.
+async fn begin(stream: TcpStream, from: SocketAddr, tls: &TlsAcceptor, place: &Place, stop: &CancellationToken) -> Option<(Box<dyn Io>, Protection)> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%from, %error, "no delay");
     }
-    let mut byte = [0];
-    let first = tokio::select! {
-        first = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut byte)) => first,
-        () = stop.cancelled() => return,
+    let ready = async {
+        let mut byte = [0];
+        let first = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut byte)).await;
+        if !matches!(first, Ok(Ok(1..))) {
+            return None;
+        }
+        if byte != [TLS_HANDSHAKE] {
+            return Some((Box::new(stream) as Box<dyn Io>, Protection::None));
+        }
+        match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|leaf| Fingerprint::of(leaf));
+                Some((Box::new(stream) as Box<dyn Io>, Protection::Tls(certificate)))
+            }
+            Ok(Err(error)) => {
+                tracing::debug!(%from, %error, "no handshake");
+                None
+            }
+            Err(_) => None,
+        }
     };
-    if !matches!(first, Ok(Ok(1..))) {
-        return;
+    tokio::select! {
+        ready = ready => ready,
+        () = place.evicted().cancelled() => None,
+        () = stop.cancelled() => None,
     }
+}
+
+async fn serve_one(stream: Box<dyn Io>, link: Arc<Link>, app: App, router: Router, stop: CancellationToken) {
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_buf_size(512 << 10)
         .half_close(false)
-        .serve_connection(TokioIo::new(stream), gate)
+        .serve_connection(TokioIo::new(Patient::new(stream)), Gate::new(app, router, Arc::clone(&link)))
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
+        () = link.evicted() => return,
+        revoked = link.revoked() => {
+            serving.as_mut().graceful_shutdown();
+            // The owner's own request may be the one that changes the key, and is answered in its own time.
+            if revoked.is_owner() {
+                serving.await
+            } else {
+                tokio::time::timeout(LAST_WORDS, serving).await.unwrap_or(Ok(()))
+            }
+        }
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();
             serving.await
         }
     };
     if let Err(error) = outcome {
-        tracing::debug!(%from, %error, "connection ended");
-    }
-}
-
-/// Counts connections by source.
-#[derive(Debug, Clone, Default)]
-struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A counted connection. Dropping it makes room.
-#[derive(Debug)]
-struct Place {
-    sources: Sources,
-    from: IpAddr,
-}
-
-impl Sources {
-    fn admit(&self, from: IpAddr) -> Option<Place> {
-        let from = from.to_canonical();
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = counts.values().sum();
-        let here = counts.entry(from).or_default();
-        let most = if from.is_loopback() { MOST_LOCAL } else { MOST_PER_SOURCE };
-        if all >= MOST_CONNECTIONS || *here >= most {
-            return None;
-        }
-        *here += 1;
-        Some(Place { sources: self.clone(), from })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut counts = self.sources.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.from) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.from);
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_source_cannot_take_every_place() {
-        let sources = Sources::default();
-        let far: IpAddr = "10.0.0.1".parse().expect("valid");
-        let held: Vec<_> = (0..MOST_PER_SOURCE).map(|_| sources.admit(far).expect("room")).collect();
-        assert!(sources.admit(far).is_none());
-        assert!(sources.admit("10.0.0.2".parse().expect("valid")).is_some());
-        drop(held);
-        assert!(sources.admit(far).is_some());
+        tracing::debug!(from = %link.from, %error, "connection ended");
     }
 }

@@ -8,31 +8,45 @@ use std::{
 use loopsy_shared::{
     api::{
         events::Event,
-        health::{GetIdentity, Identity, PeerCounts},
-        peers::{AddPeer, ConnectPeer, Handshake, PeerInfo, PeerStatus},
+        peers::{Encryption, PeerInfo, PeerStatus},
     },
-    client::{Client, ClientError, Transport, authority},
-    config::ManualPeer,
+    client::{Client, ClientError, TlsIdentity, Transport, authority},
+    config::Config,
     id::NodeId,
-    names, text, time,
+    text, time,
 };
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
+    discovery::Sightings,
     events::Events,
     store::{Store, Write},
-    trust::Caller,
+    trust::Trust,
 };
 
+mod add;
+mod candidates;
+mod connect;
 mod credentials;
+mod diagnose;
 mod error;
+mod handshake;
 mod health;
+mod paired;
+mod remove;
+mod tombstones;
+mod list;
+mod way;
 
+pub use add::clean_address;
 pub use credentials::Credentials;
 pub use error::PeerError;
 use error::{unreachable, unreachable_at};
+pub use paired::NewPeer;
+pub use tombstones::Tombstones;
+use way::Way;
 
-/// Shortest prefix of a node id that names a peer.
-const SHORTEST_PREFIX: usize = 4;
 /// How long a peer may take to answer a question about itself.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -40,12 +54,43 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Peers(Arc<Shared>);
 
+/// What the peers are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// This node.
+    pub own: NodeId,
+    /// What the store remembers.
+    pub known: Vec<PeerInfo>,
+    /// The keys that peers issued for this node.
+    pub credentials: Credentials,
+    /// Peers that were removed.
+    pub tombstones: Tombstones,
+    /// Pins and scopes.
+    pub trust: Trust,
+    /// This node's certificate.
+    pub tls: Arc<TlsIdentity>,
+    /// Who was seen on the local network.
+    pub sightings: Sightings,
+    /// The live config.
+    pub config: watch::Receiver<Arc<Config>>,
+    /// Where peers are kept.
+    pub store: Store,
+    /// Where changes are told.
+    pub events: Events,
+}
+
 #[derive(Debug)]
 struct Shared {
     own: NodeId,
     table: Mutex<Vec<Peer>>,
     credentials: Credentials,
-    transport: Transport,
+    tombstones: Mutex<Tombstones>,
+    trust: Trust,
+    tls: Arc<TlsIdentity>,
+    sightings: Sightings,
+    config: watch::Receiver<Arc<Config>>,
+    plain: Transport,
+    encrypted: Transport,
     store: Store,
     events: Events,
     /// Wakes the health checks when there is something to check now.
@@ -61,7 +106,11 @@ struct Peer {
     proven: bool,
     /// When to ask for its health next.
     due: Instant,
+    /// The pool of connections to it, and in which way they are made.
+    transport: Option<(Way, Transport)>,
     client: Option<Client>,
+    /// Fires when the peer is removed: ends every call to it.
+    gone: CancellationToken,
 }
 
 /// A peer, ready to be called.
@@ -71,52 +120,32 @@ pub struct Reached {
     pub info: PeerInfo,
     /// A client that presents this node's key for it.
     pub client: Client,
+    /// Fires when the peer is removed.
+    pub gone: CancellationToken,
 }
 
 impl Peers {
     /// The peers that the store remembers. None has proven itself yet.
-    pub fn new(own: NodeId, known: Vec<PeerInfo>, credentials: Credentials, transport: Transport, store: Store, events: Events) -> Self {
-        let table = known.into_iter().filter(|info| info.node_id != own).map(|info| Peer::new(PeerInfo { trusted: credentials.has(&info.node_id), ..info }));
-        let table = Mutex::new(table.collect());
-        Self(Arc::new(Shared { own, table, credentials, transport, store, events, wake: tokio::sync::Notify::new(), saving: tokio::sync::Mutex::default() }))
-    }
-
-    /// All peers, oldest first.
-    pub fn list(&self) -> Vec<PeerInfo> {
-        self.table().iter().map(|peer| peer.info.clone()).collect()
-    }
-
-    /// Peers by state.
-    pub fn counts(&self) -> PeerCounts {
-        let table = self.table();
-        let of = |status| table.iter().filter(|peer| peer.info.status == status).count();
-        PeerCounts { total: table.len(), online: of(PeerStatus::Online), offline: of(PeerStatus::Offline), unknown: of(PeerStatus::Unknown) }
-    }
-
-    /// The one peer that a name means: hostname in any case, node id, address, or the beginning of a node id.
-    ///
-    /// # Errors
-    /// None fits, or more than one.
-    pub fn require(&self, name: &str) -> Result<PeerInfo, PeerError> {
-        let table = self.table();
-        let by = |fits: &dyn Fn(&PeerInfo) -> bool| table.iter().map(|peer| &peer.info).filter(|info| fits(info)).collect::<Vec<_>>();
-        let address = |info: &PeerInfo| info.address.eq_ignore_ascii_case(name) || authority(&info.address, info.port).eq_ignore_ascii_case(name);
-        let ways: [&dyn Fn(&PeerInfo) -> bool; 4] =
-            [&|info| info.node_id.as_str() == name, &|info| info.hostname.eq_ignore_ascii_case(name), &address, &|info| {
-                name.len() >= SHORTEST_PREFIX && info.node_id.as_str().starts_with(name)
-            }];
-        for way in ways {
-            match by(way).as_slice() {
-                [] => {}
-                [one] => return Ok((*one).clone()),
-                many => {
-                    let candidates = many.iter().map(|info| format!("`{}` ({})", info.hostname, info.node_id)).collect();
-                    return Err(PeerError::Ambiguous { name: name.to_owned(), candidates });
-                }
-            }
-        }
-        let near = names::nearest(name, table.iter().map(|peer| peer.info.hostname.as_str())).map(str::to_owned);
-        Err(PeerError::NotFound { name: text::inert(name).into_owned(), near })
+    pub fn new(parts: Parts) -> Self {
+        let Parts { own, known, credentials, tombstones, trust, tls, sightings, config, store, events } = parts;
+        let table = known.into_iter().filter(|info| info.node_id != own && !info.candidate);
+        let table = table.map(|info| Peer::new(PeerInfo { trusted: credentials.has(&info.node_id), ..info }));
+        Self(Arc::new(Shared {
+            table: Mutex::new(table.collect()),
+            tombstones: Mutex::new(tombstones),
+            plain: Transport::default(),
+            encrypted: Transport::encrypted(Arc::clone(&tls)),
+            wake: tokio::sync::Notify::new(),
+            saving: tokio::sync::Mutex::default(),
+            own,
+            credentials,
+            trust,
+            tls,
+            sightings,
+            config,
+            store,
+            events,
+        }))
     }
 
     /// Makes a peer ready to be called: it is known, there is a key for it, and it is itself that answers at its address.
@@ -137,237 +166,29 @@ impl Peers {
         // Proof, address and client are looked at together: a key never goes to an address that was put there meanwhile.
         let found = table.iter_mut().find(|peer| peer.info.node_id == info.node_id && peer.proven);
         let peer = found.ok_or_else(|| unreachable(&info, "its address has just changed".to_owned()))?;
+        let transport = self.transport(peer)?;
         let client = match &peer.client {
             Some(client) => client.clone(),
             None => {
                 let address = authority(&peer.info.address, peer.info.port);
-                let client = Client::new(self.0.transport.clone(), address, Some(&key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
+                let client = Client::new(transport, address, Some(&key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
                 peer.client.insert(client).clone()
             }
         };
-        Ok(Reached { info: peer.info.clone(), client })
+        Ok(Reached { info: peer.info.clone(), client, gone: peer.gone.clone() })
     }
 
     /// Notes that a call to a peer failed, and says so in words for the caller. It has to prove itself again before the next call.
     pub fn lost(&self, peer: &Reached, error: &ClientError) -> PeerError {
-        let cause = match error {
-            ClientError::Unreachable { cause, .. } => cause.clone(),
-            other => other.to_string(),
-        };
         if let Some(peer) = self.table().iter_mut().find(|p| p.info.node_id == peer.info.node_id) {
             peer.proven = false;
             peer.due = Instant::now();
         }
         self.0.wake.notify_one();
-        unreachable(&peer.info, cause)
-    }
-
-    /// Adds a peer that a person named. It is asked for its health at once.
-    ///
-    /// # Errors
-    /// Values that make no sense, or a store that fails.
-    pub async fn add(&self, request: AddPeer) -> Result<PeerInfo, PeerError> {
-        let address = clean_address(&request.address)?;
-        if request.port == 0 {
-            return Err(PeerError::Invalid("The port must be 1 to 65535.".to_owned()));
-        }
-        if let Some(name) = request.hostname.as_deref().filter(|name| name.is_empty() || name.chars().count() > 253 || name.chars().any(text::is_active)) {
-            return Err(PeerError::Invalid(format!("`{}` cannot be a peer's name.", text::inert(name))));
-        }
-        if request.node_id.as_ref() == Some(&self.0.own) {
-            return Err(PeerError::Invalid("That is this node itself.".to_owned()));
-        }
-        if request.node_id.as_ref().is_some_and(|id| !is_node_id(id)) {
-            return Err(PeerError::Invalid("`nodeId` is not the id of a node.".to_owned()));
-        }
-        let info = {
-            let mut table = self.table();
-            let same = |peer: &&mut Peer| match &request.node_id {
-                Some(id) => peer.info.node_id == *id,
-                None => peer.info.address == address && peer.info.port == request.port,
-            };
-            if let Some(peer) = table.iter_mut().find(same) {
-                let moved = peer.info.address != address || peer.info.port != request.port;
-                peer.info = PeerInfo { address, port: request.port, manually_added: true, ..peer.info.clone() };
-                peer.info.hostname = request.hostname.unwrap_or_else(|| peer.info.hostname.clone());
-                if moved {
-                    (peer.proven, peer.client, peer.info.status) = (false, None, PeerStatus::Unknown);
-                }
-                peer.due = Instant::now();
-                peer.info.clone()
-            } else {
-                let node_id = request.node_id.unwrap_or_else(|| NodeId::from(format!("manual-{address}:{}", request.port)));
-                let hostname = request.hostname.unwrap_or_else(|| address.clone());
-                let trusted = self.0.credentials.has(&node_id);
-                let info = PeerInfo { trusted, manually_added: true, ..stranger(node_id, hostname, address, request.port) };
-                table.push(Peer::new(info.clone()));
-                info
-            }
-        };
-        self.save(&info).await?;
-        self.0.wake.notify_one();
-        Ok(info)
-    }
-
-    /// Adds a peer with the key that it issued for this node: asks who it is, tries the key, and introduces this node.
-    ///
-    /// # Errors
-    /// It does not answer, refuses the key, or has the name of another peer.
-    pub async fn connect(&self, request: ConnectPeer, own: Identity) -> Result<PeerInfo, PeerError> {
-        let address = clean_address(&request.address)?;
-        let at = authority(&address, request.port);
-        let health = self.ask_health(&address, request.port).await.map_err(|cause| unreachable_at(&at, cause))?;
-        if health.node_id == self.0.own {
-            return Err(PeerError::Invalid(format!("{at} is this node itself.")));
-        }
-        let client = Client::new(self.0.transport.clone(), at.clone(), Some(&request.key)).map_err(|e| PeerError::Invalid(e.to_string()))?;
-        let identity = client.ask(GetIdentity {}).await.map_err(|e| match e {
-            ClientError::Api(error) => PeerError::Refused { address: at.clone(), error },
-            other => unreachable_at(&at, other.to_string()),
-        })?;
-        if identity.node_id != health.node_id {
-            return Err(PeerError::Changed { name: at.clone(), address: at, found: identity.node_id.to_string() });
-        }
-        let taken = self
-            .table()
-            .iter()
-            .any(|peer| peer.info.hostname.eq_ignore_ascii_case(&identity.hostname) && peer.info.trusted && peer.info.node_id != identity.node_id);
-        if taken {
-            return Err(PeerError::NameTaken(text::inert(&identity.hostname).into_owned()));
-        }
-        self.0.credentials.set(&identity.node_id, &request.key).map_err(|e| PeerError::Save(e.to_string()))?;
-        let (info, replaced) = {
-            let mut table = self.table();
-            let (same, others): (Vec<Peer>, Vec<Peer>) = table.drain(..).partition(|peer| {
-                peer.info.node_id == identity.node_id || (peer.info.address == address && peer.info.port == request.port && !peer.info.trusted)
-            });
-            *table = others;
-            let old = same.first().map_or_else(|| stranger(identity.node_id.clone(), String::new(), address.clone(), request.port), |peer| peer.info.clone());
-            let info = PeerInfo {
-                address,
-                port: request.port,
-                status: PeerStatus::Online,
-                last_seen: time::now(),
-                failure_count: 0,
-                trusted: true,
-                manually_added: true,
-                principal: request.issued.or(old.principal.clone()),
-                last_error: None,
-                offline_since: None,
-                ..described(old, &identity)
-            };
-            table.push(Peer { proven: true, client: Some(client.clone()), ..Peer::new(info.clone()) });
-            (info, same.into_iter().map(|peer| peer.info.node_id).filter(|id| *id != identity.node_id).collect::<Vec<_>>())
-        };
-        for id in replaced {
-            self.forget(&id).await?;
-        }
-        self.save(&info).await?;
-        let hello = Handshake {
-            node_id: own.node_id,
-            hostname: own.hostname,
-            platform: own.platform,
-            version: own.version,
-            port: own.port,
-            capabilities: own.capabilities,
-        };
-        if let Err(error) = client.ask(hello).await {
-            tracing::info!(peer = %info.hostname, %error, "the peer did not take this node's introduction");
-        }
-        Ok(info)
-    }
-
-    /// A node introduces itself. It can add itself; a record that a person made, or that there is a key for, keeps its address.
-    ///
-    /// # Errors
-    /// Values that make no sense, or a store that fails.
-    pub async fn handshake(&self, caller: &Caller, hello: Handshake) -> Result<(), PeerError> {
-        let words = [("nodeId", hello.node_id.as_str()), ("hostname", &hello.hostname), ("platform", &hello.platform), ("version", &hello.version)];
-        if let Some((field, value)) = words.iter().find(|(_, value)| value.is_empty() || value.len() > 253 || value.chars().any(text::is_active)) {
-            return Err(PeerError::Invalid(format!("`{field}` cannot be `{}`.", text::inert(value))));
-        }
-        let strange = |capability: &String| capability.len() > 64 || capability.chars().any(text::is_active);
-        if !is_node_id(&hello.node_id) || hello.capabilities.iter().any(strange) {
-            return Err(PeerError::Invalid("`nodeId` or `capabilities` are not those of a node.".to_owned()));
-        }
-        if hello.port == 0 || hello.capabilities.len() > 64 {
-            return Err(PeerError::Invalid("The port must be 1 to 65535, with at most 64 capabilities.".to_owned()));
-        }
-        if hello.node_id == self.0.own {
-            return Err(PeerError::Invalid("That is this node itself.".to_owned()));
-        }
-        let principal = (!caller.principal.admin).then(|| caller.principal.name.clone());
-        let info = {
-            let mut table = self.table();
-            // A key belongs to one peer: what introduces itself under another id with the same key is refused, and cannot fill the table.
-            let other = principal.is_some() && table.iter().any(|peer| peer.info.principal == principal && peer.info.node_id != hello.node_id);
-            if other {
-                return Err(PeerError::Invalid("This key belongs to another node.".to_owned()));
-            }
-            let address = caller.from.to_string();
-            let same_place = |info: &PeerInfo| info.address == address && info.port == hello.port && info.node_id.as_str().starts_with("manual-");
-            let awaited = table.iter().any(|peer| same_place(&peer.info));
-            match table.iter_mut().find(|peer| peer.info.node_id == hello.node_id) {
-                Some(peer) => {
-                    if !peer.info.trusted && !peer.info.manually_added {
-                        (peer.info.address, peer.info.port, peer.proven, peer.client) = (address, hello.port, false, None);
-                    }
-                    peer.info.principal = peer.info.principal.take().or(principal);
-                    peer.due = Instant::now();
-                    peer.info.clone()
-                }
-                // A peer that was added by hand and has not answered yet: its health check gives it its id.
-                None if awaited => {
-                    self.0.wake.notify_one();
-                    return Ok(());
-                }
-                None => {
-                    let unknown = stranger(hello.node_id, hello.hostname, address, hello.port);
-                    let info = PeerInfo {
-                        platform: hello.platform,
-                        version: hello.version,
-                        capabilities: hello.capabilities,
-                        trusted: self.0.credentials.has(&unknown.node_id),
-                        principal,
-                        ..unknown
-                    };
-                    table.push(Peer::new(info.clone()));
-                    info
-                }
-            }
-        };
-        self.save(&info).await?;
-        self.0.wake.notify_one();
-        Ok(())
-    }
-
-    /// Forgets a peer and the key for it. Returns what was known, so that its key here can be revoked too.
-    ///
-    /// # Errors
-    /// No such peer, or a store that fails.
-    pub async fn remove(&self, node_id: &NodeId) -> Result<PeerInfo, PeerError> {
-        let removed = {
-            let mut table = self.table();
-            let at = table
-                .iter()
-                .position(|peer| peer.info.node_id == *node_id)
-                .ok_or_else(|| PeerError::NotFound { name: text::inert(node_id.as_str()).into_owned(), near: None })?;
-            table.remove(at).info
-        };
-        self.0.credentials.remove(node_id).map_err(|e| PeerError::Save(e.to_string()))?;
-        self.forget(node_id).await?;
-        Ok(removed)
-    }
-
-    /// Adds the peers that the config names. One that makes no sense is left out, and the log says so.
-    pub async fn add_manual(&self, peers: &[ManualPeer]) {
-        for peer in peers {
-            let request = AddPeer { address: peer.address.clone(), port: peer.port, node_id: None, hostname: peer.hostname.clone() };
-            let address = clean_address(&peer.address).unwrap_or_default();
-            let known = self.table().iter().any(|known| known.info.address == address && known.info.port == peer.port);
-            if !known && let Err(error) = self.add(request).await {
-                tracing::warn!(address = %text::inert(&peer.address), %error, "a peer of the config was left out");
-            }
+        match error {
+            ClientError::Certificate { mismatch, .. } => error::certificate(&peer.info, *mismatch),
+            ClientError::Unreachable { cause, .. } => unreachable(&peer.info, cause.clone()),
+            other => unreachable(&peer.info, other.to_string()),
         }
     }
 
@@ -377,7 +198,7 @@ impl Peers {
         let now = self.table().iter().find(|peer| peer.info.node_id == info.node_id).map(|peer| peer.info.clone());
         let Some(info) = &now else { return Ok(()) };
         self.0.store.write(vec![Write::PutPeer(info.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
-        self.0.events.publish(Event::PeerChanged { peer: info.clone() });
+        self.0.events.publish(Event::PeerChanged { peer: self.told(info) });
         Ok(())
     }
 
@@ -388,6 +209,16 @@ impl Peers {
         Ok(())
     }
 
+    /// A record with what the config says of it.
+    fn told(&self, info: &PeerInfo) -> PeerInfo {
+        let scopes = info.principal.as_deref().map(|name| self.0.trust.scopes(name)).unwrap_or_default();
+        PeerInfo { scopes, ..info.clone() }
+    }
+
+    fn tombstones(&self) -> MutexGuard<'_, Tombstones> {
+        self.0.tombstones.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn table(&self) -> MutexGuard<'_, Vec<Peer>> {
         // Every change under the lock is a plain assignment, so a panic elsewhere leaves the table whole.
         self.0.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -396,7 +227,13 @@ impl Peers {
 
 impl Peer {
     fn new(info: PeerInfo) -> Self {
-        Self { info, proven: false, due: Instant::now(), client: None }
+        Self { info, proven: false, due: Instant::now(), transport: None, client: None, gone: CancellationToken::new() }
+    }
+
+    /// Makes the next call prove anew who is there, and by a new connection.
+    fn doubt(&mut self) {
+        (self.proven, self.client, self.transport) = (false, None, None);
+        self.due = Instant::now();
     }
 }
 
@@ -414,6 +251,11 @@ fn stranger(node_id: NodeId, hostname: String, address: String, port: u16) -> Pe
         failure_count: 0,
         trusted: false,
         manually_added: false,
+        paired: false,
+        candidate: false,
+        encryption: Encryption::None,
+        scopes: Vec::new(),
+        addresses: Vec::new(),
         principal: None,
         last_error: None,
         offline_since: None,
@@ -429,36 +271,5 @@ fn described(info: PeerInfo, identity: &Identity) -> PeerInfo {
         version: bounded(&identity.version),
         capabilities: identity.capabilities.iter().take(64).map(|capability| bounded(capability)).collect(),
         ..info
-    }
-}
-
-/// Whether an id is one that a node makes for itself. Made-up ids of peers that have not answered yet (`manual-..`) are nobody's to claim.
-fn is_node_id(id: &NodeId) -> bool {
-    (8..=64).contains(&id.as_str().len()) && id.as_str().chars().all(|c| c.is_ascii_alphanumeric() || c == '-') && !id.as_str().starts_with("manual")
-}
-
-/// A host name or IP address, without brackets, scheme, path or user.
-fn clean_address(address: &str) -> Result<String, PeerError> {
-    let bare = address.trim().trim_start_matches('[').trim_end_matches(']');
-    let is_ip = bare.parse::<std::net::IpAddr>().is_ok();
-    let is_name = (1..=253).contains(&bare.len()) && bare.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'));
-    if is_ip || is_name {
-        return Ok(bare.to_owned());
-    }
-    Err(PeerError::Invalid(format!("`{}` is neither a host name nor an IP address.", text::inert(address))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_a_host_and_nothing_else() {
-        for (given, clean) in [("10.0.0.1", "10.0.0.1"), ("[::1]", "::1"), (" kai.local ", "kai.local")] {
-            assert_eq!(clean_address(given).expect(given), clean);
-        }
-        for bad in ["", "kai/../..", "user@kai", "http://kai", "kai:80", "a b", "kai\u{1b}[m"] {
-            assert!(clean_address(bad).is_err(), "{bad}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use std::{fs::File, io, net::SocketAddr, path::Path, process, sync::Arc, time::Duration};
 
 use loopsy_shared::{
-    client::{Runtime, Transport, loopback_for},
+    client::{Runtime, loopback_for},
     config::Config,
     paths::DataDir,
     time,
@@ -12,23 +12,27 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
 };
+use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     app::{App, Services},
     audit::Audit,
     context::Context,
+    discovery::{Discovery, Me, Reach, Sightings},
     events::Events,
     files::Files,
     fsutil, http, identity,
     jobs::{Jobs, KeeperCommand},
     limits::Limits,
     listen, logging,
-    peers::{Credentials, Peers},
+    pairing::{self, Pairing},
+    peers::{self, Credentials, Peers, Tombstones},
     settings::{Settings, SettingsError},
     setup,
     store::Store,
     supervisor::Supervisor,
+    tls,
     transfers::Transfers,
     trust::{Principal, Trust},
 };
@@ -148,14 +152,14 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
     let port = options.port.unwrap_or(config.server.port);
     let listener = bind(&host, port).await?;
     let bound = listener.local_addr().map_err(|e| RunError::new(e.to_string()))?;
-    let port = bound.port();
 
-    let app = open(dir, settings, port).await?;
-    start_services(&app);
+    let app = open(dir, settings, bound).await?;
+    let tls = app.tls.server().map_err(|e| RunError::new(format!("The certificate cannot be used: {e}.")).hint("Look at the files in tls/ of the data directory."))?;
+    start_services(&app, bound);
     app.peers.add_manual(&config.discovery.manual_peers).await;
-    let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone())));
+    let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone()), TlsAcceptor::from(Arc::new(tls))));
     announce(dir, &app, &bound.ip().to_string()).map_err(at(&dir.runtime()))?;
-    tracing::info!(node = %app.node_id, %host, port, version = loopsy_shared::VERSION, "ready");
+    tracing::info!(node = %app.node_id, %host, port = app.port, version = loopsy_shared::VERSION, "ready");
 
     let mut again = wait_for_stop(&app).await?;
     tracing::info!("stopping");
@@ -201,8 +205,9 @@ async fn bind(host: &str, port: u16) -> Result<TcpListener, RunError> {
     })
 }
 
-async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunError> {
+async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<App, RunError> {
     let node_id = identity::node_id(dir).map_err(at(&dir.node_json()))?;
+    let tls = tls::identity(dir, &settings.now().hostname()).map_err(at(&dir.tls()))?;
     let credentials = Credentials::open(dir).map_err(at(&dir.credentials()))?;
     let audit = Audit::open(&dir.logs(), settings.subscribe()).map_err(at(&dir.audit()))?;
     let (store, loaded) = Store::open(dir).map_err(|error| {
@@ -217,14 +222,41 @@ async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunEr
         Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
     let home = loopsy_shared::paths::home().map_err(|e| RunError::new(e.to_string()))?;
     let files = Files::new(settings.subscribe(), dir.path().to_owned(), home);
-    let peers = Peers::new(node_id.clone(), loaded.peers, credentials, Transport::default(), store.clone(), events.clone());
+    let trust = Trust::new(settings.subscribe());
+    let sightings = Sightings::default();
+    let tombstones = Tombstones::read(&loaded.kv).map_err(at(&dir.store()))?;
+    let peers = Peers::new(peers::Parts {
+        own: node_id.clone(),
+        known: loaded.peers,
+        credentials,
+        tombstones,
+        trust: trust.clone(),
+        tls: Arc::clone(&tls),
+        sightings: sightings.clone(),
+        config: settings.subscribe(),
+        store: store.clone(),
+        events: events.clone(),
+    });
+    let pairing = Pairing::new(pairing::Parts {
+        node_id: node_id.clone(),
+        port: bound.port(),
+        bound: bound.ip(),
+        tls: Arc::clone(&tls),
+        settings: settings.clone(),
+        trust: trust.clone(),
+        peers: peers.clone(),
+        sightings: sightings.clone(),
+        events: events.clone(),
+        tasks: tasks.clone(),
+        stopping: stopping.clone(),
+    });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
     Ok(App::new(Services {
         node_id,
-        port,
+        port: bound.port(),
         started_at: time::now(),
         started: std::time::Instant::now(),
-        trust: Trust::new(settings.subscribe()),
+        trust,
         limits: Limits::default(),
         audit,
         context: Context::new(store.clone(), loaded.entries, settings.subscribe(), events.clone()),
@@ -233,17 +265,31 @@ async fn open(dir: &DataDir, settings: Settings, port: u16) -> Result<App, RunEr
         jobs,
         files,
         peers,
+        pairing,
+        sightings,
+        tls,
         transfers,
         supervisor: Supervisor::new(stopping.clone(), tasks.clone()),
         stopping,
         tasks,
         settings,
-        nobody: Arc::new(Principal { name: "nobody".to_owned(), admin: false, scopes: Vec::new(), key_id: String::new(), revoked: CancellationToken::new() }),
+        nobody: Arc::new(Principal::nobody()),
     }))
 }
 
-fn start_services(app: &App) {
+fn start_services(app: &App, bound: SocketAddr) {
     let supervisor = app.supervisor.clone();
+    let me = Me { node_id: app.node_id.clone(), port: bound.port(), bound: bound.ip() };
+    let discovery = Discovery::new(app.settings.subscribe(), me, Reach::Lan, app.sightings.clone());
+    supervisor.keep("discovery", move |stop| {
+        let discovery = discovery.clone();
+        async move { discovery.run(stop).await }
+    });
+    let peers = app.peers.clone();
+    supervisor.keep("candidates", move |stop| {
+        let peers = peers.clone();
+        async move { peers.watch_sightings(stop).await }
+    });
     let peers = app.peers.clone();
     supervisor.keep("peers", move |stop| {
         let peers = peers.clone();

@@ -14,7 +14,7 @@ use loopsy_shared::{
     time,
 };
 use tokio::sync::watch;
-use yaml_edit::Document;
+use yaml_edit::{Document, YamlValue};
 
 use crate::fsutil;
 
@@ -59,6 +59,8 @@ pub enum SettingsError {
 pub enum Edit<'a> {
     /// Sets a text in a section: `["auth"], "apiKey"`.
     Set(&'a [&'a str], &'a str, &'a str),
+    /// Sets a list of words in a section: `["auth", "scopes"], "kai"`.
+    SetWords(&'a [&'a str], &'a str, &'a [&'a str]),
     /// Removes a key from a section.
     Remove(&'a [&'a str], &'a str),
 }
@@ -169,7 +171,7 @@ fn rewrite(path: &PathBuf, edits: &[Edit<'_>]) -> Result<Config, SettingsError> 
 
 fn apply(value: &mut serde_yaml::Value, edit: &Edit<'_>) {
     let (section, key) = match edit {
-        Edit::Set(section, key, _) | Edit::Remove(section, key) => (section, *key),
+        Edit::Set(section, key, _) | Edit::SetWords(section, key, _) | Edit::Remove(section, key) => (section, *key),
     };
     let mut at = value;
     for name in *section {
@@ -177,6 +179,9 @@ fn apply(value: &mut serde_yaml::Value, edit: &Edit<'_>) {
     }
     match edit {
         Edit::Set(.., text) => *child(at, key) = serde_yaml::Value::String((*text).to_owned()),
+        Edit::SetWords(.., words) => {
+            *child(at, key) = serde_yaml::Value::Sequence(words.iter().map(|word| serde_yaml::Value::String((*word).to_owned())).collect());
+        }
         Edit::Remove(..) => {
             if let serde_yaml::Value::Mapping(map) = at {
                 map.remove(serde_yaml::Value::String(key.to_owned()));
@@ -200,14 +205,18 @@ fn edit_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
     let document = Document::from_str(text).ok()?;
     for edit in edits {
         let (section, key) = match edit {
-            Edit::Set(section, key, _) | Edit::Remove(section, key) => (*section, *key),
+            Edit::Set(section, key, _) | Edit::SetWords(section, key, _) | Edit::Remove(section, key) => (*section, *key),
         };
         let mut map = document.as_mapping()?;
         for name in section {
+            if map.get(*name).is_none() {
+                map.set(*name, YamlValue::from(std::collections::BTreeMap::<String, YamlValue>::new()));
+            }
             map = map.get_mapping(*name)?;
         }
         match edit {
             Edit::Set(.., text) => map.set(key, *text),
+            Edit::SetWords(.., words) => map.set(key, words.iter().map(|word| YamlValue::from(*word)).collect::<Vec<_>>()),
             Edit::Remove(..) => {
                 map.remove(key);
             }

@@ -14,6 +14,7 @@ use loopsy_shared::{
 use crate::{
     fsutil, identity,
     settings::{self, Edit, SettingsError},
+    tls,
 };
 
 /// What a person may say about a new node.
@@ -79,7 +80,11 @@ pub fn init(dir: &DataDir, options: &InitOptions) -> Result<Initialised, SetupEr
     }
     let repaired = repair(dir).map_err(at(dir.path()))?;
     identity::node_id(dir).map_err(at(&dir.node_json()))?;
-    settings::Settings::load(dir)?;
+    let settings = settings::Settings::load(dir)?;
+    tls::identity(dir, &settings.now().hostname()).map_err(at(&dir.tls()))?;
+    if settings.now().auth.agent_key.is_none() {
+        settings.edit(&[Edit::Set(&["auth"], "agentKey", Secret::generate().reveal())])?;
+    }
     Ok(Initialised { created, repaired })
 }
 
@@ -124,8 +129,8 @@ fn template(options: &InitOptions) -> String {
         "# Settings of this Loopsy node. Changes take effect at once, except those marked (restart).\n\
          # Every key is explained in docs/HOWTO.md.\n\
          server:\n  port: {port} # (restart)\n  host: {host} # (restart) 127.0.0.1 is reachable from this machine only\n  hostname: {hostname}\n\
-         auth:\n  apiKey: \"{key}\" # yours alone; `loopsy key generate` makes another\n  allowedKeys: {{}} # what peers may present, as hashes; `loopsy connect` adds them\n\
-         tls:\n  enabled: false\n\
+         auth:\n  apiKey: \"{key}\" # yours alone; `loopsy key generate` makes another\n  agentKey: \"{agent}\" # of your coding agents: it can neither approve nor pair, and changes no settings\n  allowedKeys: {{}} # what peers may present, as hashes; `loopsy pair` adds them\n\
+         tls: # paired nodes always use TLS; this is about all others\n  enabled: false\n\
          execution:\n  denylist: [{denylist}] # a seat belt, not a wall\n  maxConcurrent: {concurrent}\n  defaultTimeout: {timeout} # milliseconds\n\
          transfer:\n  allowedPaths: [{home}]\n  deniedPaths: [{ssh}, {gnupg}]\n  maxFileSize: {size} # bytes\n\
          rateLimits: # requests a minute for each peer\n  execute: {execute}\n  transfer: {transfer}\n  context: {context}\n\
@@ -135,6 +140,7 @@ fn template(options: &InitOptions) -> String {
         host = options.host.as_deref().unwrap_or(&defaults.server.host),
         hostname = serde_json::Value::String(options.hostname.clone().unwrap_or_else(config::machine_name)),
         key = Secret::generate().reveal(),
+        agent = Secret::generate().reveal(),
         denylist = defaults.execution.denylist.join(", "),
         concurrent = defaults.execution.max_concurrent,
         timeout = defaults.execution.default_timeout,

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use loopsy_shared::{
     api::{Needs, Scope},
     config::Config,
+    fingerprint::Fingerprint,
     secret::{self, KeyDigest},
 };
 use tokio::sync::watch;
@@ -17,16 +18,33 @@ use tokio_util::sync::CancellationToken;
 
 /// The name under which the owner's requests are recorded.
 pub const ADMIN: &str = "admin";
+/// The name under which requests of the owner's coding agents are recorded.
+pub const AGENT: &str = "agent";
+
+/// What kind of caller a credential belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The person whose machine it is.
+    Owner,
+    /// A coding agent that works for that person on this machine.
+    Agent,
+    /// Another machine.
+    Peer,
+    /// Somebody without a key.
+    Stranger,
+}
 
 /// Who a credential belongs to.
 #[derive(Debug)]
 pub struct Principal {
-    /// `admin`, or the peer's name.
+    /// `admin`, `agent`, or the peer's name.
     pub name: String,
-    /// Whether it is the owner.
-    pub admin: bool,
+    /// What kind of caller it is.
+    pub role: Role,
     /// What it may do, unless it is the owner.
     pub scopes: Vec<Scope>,
+    /// The certificate that it must show. Its key alone opens nothing then.
+    pub pin: Option<Fingerprint>,
     /// First eight hex digits of the key's SHA-256: tells keys apart in the audit log.
     pub key_id: String,
     /// Fires when the key is revoked; ends everything that was started with it.
@@ -34,12 +52,24 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Whoever comes without a key.
+    pub fn nobody() -> Self {
+        let (name, key_id) = ("nobody".to_owned(), String::new());
+        Self { name, role: Role::Stranger, scopes: Vec::new(), pin: None, key_id, revoked: CancellationToken::new() }
+    }
+
+    /// Whether this is the owner.
+    pub fn is_owner(&self) -> bool {
+        self.role == Role::Owner
+    }
+
     /// Whether this principal may call an endpoint with these needs.
     pub fn may(&self, needs: Needs) -> bool {
         match needs {
             Needs::Nothing => true,
-            Needs::Scope(scope) => self.admin || self.scopes.contains(&scope),
-            Needs::Admin => self.admin,
+            Needs::Scope(scope) => self.is_owner() || self.scopes.contains(&scope),
+            Needs::Local => matches!(self.role, Role::Owner | Role::Agent),
+            Needs::Admin => self.is_owner(),
         }
     }
 }
@@ -85,6 +115,17 @@ impl Trust {
         self.0.state.load().principals.get(&secret::digest(presented)).cloned()
     }
 
+    /// The pinned certificate of the peer whose key has this name.
+    pub fn pin(&self, name: &str) -> Option<Fingerprint> {
+        self.0.config.borrow().tls.pinned_certs.get(name).copied()
+    }
+
+    /// What the peer whose key has this name may do here; nothing when there is no such key.
+    pub fn scopes(&self, name: &str) -> Vec<Scope> {
+        let config = self.0.config.borrow();
+        if config.auth.allowed_keys.contains_key(name) { scopes_of(&config, name) } else { Vec::new() }
+    }
+
     /// Takes over the newest config: keys that are gone are revoked, with everything that was started with them.
     pub fn refresh(&self) {
         let current = |shared: &Shared| Arc::ptr_eq(&shared.state.load().built_from, &shared.config.borrow());
@@ -112,24 +153,30 @@ impl Trust {
 impl State {
     /// Keeps the principals of keys that stay, so that their streams go on.
     fn build(config: &Arc<Config>, old: Option<&Self>) -> Self {
-        let admin = config.auth.api_key.iter().map(|key| (key.digest(), ADMIN, true));
-        let peers = config.auth.allowed_keys.iter().filter_map(|(name, key)| Some((key.digest()?, name.as_str(), false)));
-        // The owner's key comes last and so wins, should a peer's be the same.
-        let principals = peers.chain(admin).map(|(digest, name, admin)| {
-            let kept = old.and_then(|old| old.principals.get(&digest)).filter(|p| p.name == name && p.admin == admin);
-            let principal = kept.cloned().unwrap_or_else(|| {
-                Arc::new(Principal {
-                    name: name.to_owned(),
-                    admin,
-                    scopes: Scope::PEER_DEFAULT.to_vec(),
-                    key_id: secret::hex(&digest[..4]),
-                    revoked: CancellationToken::new(),
-                })
+        let admin = config.auth.api_key.iter().map(|key| (key.digest(), ADMIN, Role::Owner));
+        let agent = config.auth.agent_key.iter().map(|key| (key.digest(), AGENT, Role::Agent));
+        let peers = config.auth.allowed_keys.iter().filter_map(|(name, key)| Some((key.digest()?, name.as_str(), Role::Peer)));
+        // The owner's key comes last and so wins, should another be the same.
+        let principals = peers.chain(agent).chain(admin).map(|(digest, name, role)| {
+            let (scopes, pin) = match role {
+                Role::Peer => (scopes_of(config, name), config.tls.pinned_certs.get(name).copied()),
+                Role::Agent => (Scope::PEER_DEFAULT.to_vec(), None),
+                Role::Owner | Role::Stranger => (Vec::new(), None),
+            };
+            let same = |p: &&Arc<Principal>| p.name == name && p.role == role && p.pin == pin && p.scopes == scopes;
+            let kept = old.and_then(|old| old.principals.get(&digest)).filter(same).cloned();
+            let principal = kept.unwrap_or_else(|| {
+                let (name, key_id) = (name.to_owned(), secret::hex(&digest[..4]));
+                Arc::new(Principal { name, role, scopes, pin, key_id, revoked: CancellationToken::new() })
             });
             (digest, principal)
         });
         Self { built_from: Arc::clone(config), principals: principals.collect() }
     }
+}
+
+fn scopes_of(config: &Config, name: &str) -> Vec<Scope> {
+    config.auth.scopes.get(name).map_or_else(|| Scope::PEER_DEFAULT.to_vec(), |scopes| Scope::ALL.into_iter().filter(|scope| scopes.contains(scope)).collect())
 }
 
 #[cfg(test)]
@@ -151,7 +198,7 @@ mod tests {
         let (tx, rx) = watch::channel(config(&admin, None));
         let trust = Trust::new(rx);
         let owner = trust.identify(admin.reveal().as_bytes()).expect("known");
-        assert!(owner.admin && trust.identify(peer.reveal().as_bytes()).is_none());
+        assert!(owner.is_owner() && trust.identify(peer.reveal().as_bytes()).is_none());
 
         tx.send_replace(config(&admin, Some(&peer)));
         let kai = trust.identify(peer.reveal().as_bytes()).expect("known at once");
@@ -161,5 +208,27 @@ mod tests {
         tx.send_replace(config(&admin, None));
         trust.refresh();
         assert!(kai.revoked.is_cancelled() && trust.identify(peer.reveal().as_bytes()).is_none());
+    }
+
+    #[test]
+    fn rights_and_pin_belong_to_the_key_and_changing_them_ends_what_runs() {
+        let (admin, peer, agent) = (Secret::generate(), Secret::generate(), Secret::generate());
+        let mut first = Config::clone(&config(&admin, Some(&peer)));
+        first.auth.agent_key = Some(agent.clone());
+        let (tx, rx) = watch::channel(Arc::new(first.clone()));
+        let trust = Trust::new(rx);
+        let agent = trust.identify(agent.reveal().as_bytes()).expect("known");
+        assert!(agent.may(Needs::Local) && agent.may(Needs::Scope(Scope::Execute)));
+        assert!(!agent.may(Needs::Admin) && !agent.may(Needs::Scope(Scope::Approve)));
+        let kai = trust.identify(peer.reveal().as_bytes()).expect("known");
+        first.auth.scopes.insert("kai".to_owned(), vec![Scope::Terminal, Scope::Status]);
+        tx.send_replace(Arc::new(first.clone()));
+        let narrowed = trust.identify(peer.reveal().as_bytes()).expect("known");
+        assert!(kai.revoked.is_cancelled() && !agent.revoked.is_cancelled());
+        assert_eq!(narrowed.scopes, [Scope::Status, Scope::Terminal]);
+        assert!(!narrowed.may(Needs::Scope(Scope::Execute)) && !narrowed.may(Needs::Local));
+        first.tls.pinned_certs.insert("kai".to_owned(), Fingerprint::of(b"x"));
+        tx.send_replace(Arc::new(first));
+        assert!(trust.identify(peer.reveal().as_bytes()).expect("known").pin.is_some() && narrowed.revoked.is_cancelled());
     }
 }

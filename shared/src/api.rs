@@ -134,6 +134,8 @@ pub enum Needs {
     Nothing,
     /// A key with this scope.
     Scope(Scope),
+    /// The key of the owner or of the owner's agents: what reaches out from this machine.
+    Local,
     /// The owner's key.
     Admin,
 }
@@ -220,6 +222,19 @@ impl Spec {
         self
     }
 
+    /// Whether a request is for this endpoint. A field in braces stands for one segment that is not empty.
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        let (mut template, mut segments) = (self.path.split('/'), path.split('/'));
+        self.method.as_str() == method
+            && loop {
+                match (template.next(), segments.next()) {
+                    (None, None) => break true,
+                    (Some(wanted), Some(given)) if wanted == given || (wanted.starts_with('{') && !given.is_empty()) => {}
+                    _ => break false,
+                }
+            }
+    }
+
     /// The names in braces, in order.
     pub fn path_fields(&self) -> impl Iterator<Item = &'static str> {
         self.path.split('/').filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
@@ -285,6 +300,9 @@ registry![
     peers::ConnectPeer,
     peers::MintPeerKey,
     peers::RemovePeer,
+    peers::SetPeerScopes,
+    peers::DiagnosePeer,
+    peers::LeavePeer,
     peers::Handshake,
     pairing::StartPairing,
     pairing::JoinPairing,

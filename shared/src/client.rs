@@ -14,16 +14,20 @@ use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
     api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, transfer, wire},
+    fingerprint::Fingerprint,
     id::TransferId,
     secret::Secret,
 };
 
 mod local;
 mod sse;
+mod tls;
 
 pub use local::{Local, LocalError, Runtime, loopback_for};
 pub use reqwest::Body;
 pub use sse::{Streamed, Watched};
+use tls::Expected;
+pub use tls::{PinMismatch, TlsIdentity};
 
 /// How long a node may take to accept a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -34,6 +38,8 @@ const POOL_IDLE: Duration = Duration::from_secs(5);
 
 /// Largest answer that is read whole: a context store of its default size, escaped, still fits.
 const MOST_ANSWER: usize = 1 << 30;
+/// The same, where whoever answers may be anybody.
+const MOST_WARY_ANSWER: usize = 64 << 10;
 /// Longest silence in the middle of an answer that is read whole, or of a file.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -51,6 +57,14 @@ pub enum ClientError {
         /// What the system said.
         cause: String,
     },
+    /// Another node than the paired one answers, or somebody stands in between. Nothing was sent.
+    #[error("The node at {address} is not the one that was paired: {mismatch}.")]
+    Certificate {
+        /// Where it was looked for.
+        address: String,
+        /// Both fingerprints.
+        mismatch: PinMismatch,
+    },
     /// The answer was not what the API promises.
     #[error("The node at {address} sent something that is not understood: {what}.")]
     Protocol {
@@ -66,7 +80,7 @@ impl ClientError {
     pub const fn api(&self) -> Option<&ApiError> {
         match self {
             Self::Api(error) => Some(error),
-            Self::Unreachable { .. } | Self::Protocol { .. } => None,
+            Self::Unreachable { .. } | Self::Certificate { .. } | Self::Protocol { .. } => None,
         }
     }
 
@@ -75,29 +89,46 @@ impl ClientError {
         match self {
             Self::Unreachable { .. } => true,
             Self::Api(error) => matches!(error.code, Code::PeerUnreachable | Code::ShuttingDown),
-            Self::Protocol { .. } => false,
+            Self::Certificate { .. } | Self::Protocol { .. } => false,
         }
     }
 }
 
 /// A connection pool. Shared by all clients that reach nodes in the same way. Built when it is first used: a node without peers never needs one.
 #[derive(Debug, Clone, Default)]
-pub struct Transport(Arc<OnceLock<reqwest::Client>>);
+pub struct Transport(Arc<Pool>);
 
+#[derive(Debug, Default)]
+struct Pool {
+    tls: Option<(Arc<TlsIdentity>, Expected)>,
+    built: OnceLock<reqwest::Client>,
+}
+
+/// Plain HTTP by default: for the node on this machine, and for nodes that were never paired.
 impl Transport {
+    /// TLS with the one node that has this certificate.
+    pub fn pinned(own: Arc<TlsIdentity>, certificate: Fingerprint) -> Self {
+        Self(Arc::new(Pool { tls: Some((own, Expected::Pinned(certificate))), built: OnceLock::new() }))
+    }
+
+    /// TLS with whoever answers: against listeners, not against impostors.
+    pub fn encrypted(own: Arc<TlsIdentity>) -> Self {
+        Self(Arc::new(Pool { tls: Some((own, Expected::Anyone)), built: OnceLock::new() }))
+    }
+
     /// The pool. It follows no redirects and uses no proxy, so that a credential goes to the address meant and nowhere else.
     fn pool(&self) -> Result<&reqwest::Client, ClientError> {
-        if let Some(pool) = self.0.get() {
+        if let Some(pool) = self.0.built.get() {
             return Ok(pool);
         }
         let broken = |what: String| ClientError::Protocol { address: "this machine".to_owned(), what };
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|e| broken(e.to_string()))?
-            .with_root_certificates(rustls::RootCertStore::empty())
-            .with_no_client_auth();
+        let tls = match &self.0.tls {
+            Some((own, expected)) => own.client(*expected),
+            None => tls::nobody(),
+        };
         let pool = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls.map_err(|e| broken(e.to_string()))?)
+            .https_only(self.0.tls.is_some())
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
             .referer(false)
@@ -108,7 +139,11 @@ impl Transport {
             .pool_idle_timeout(POOL_IDLE)
             .build()
             .map_err(|e| broken(e.to_string()))?;
-        Ok(self.0.get_or_init(|| pool))
+        Ok(self.0.built.get_or_init(|| pool))
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.0.tls.is_some() { "https" } else { "http" }
     }
 }
 
@@ -117,6 +152,7 @@ struct Target {
     address: String,
     headers: HeaderMap,
     transport: Transport,
+    most_answer: usize,
 }
 
 /// A node, and the way to it. Cheap to clone.
@@ -142,7 +178,7 @@ impl Client {
             headers.insert(header::AUTHORIZATION, value);
         }
         transport.pool()?;
-        Ok(Self { target: Arc::new(Target { address, headers, transport }), prefix: PREFIX.to_owned() })
+        Ok(Self { target: Arc::new(Target { address, headers, transport, most_answer: MOST_ANSWER }), prefix: PREFIX.to_owned() })
     }
 
     /// The same daemon, asked to pass everything on to one of its peers: hostname, node id or an unambiguous prefix.
@@ -222,7 +258,17 @@ impl Client {
         if let Ok(value) = HeaderValue::from_str(id.as_str()) {
             headers.insert(TRANSFER_HEADER, value);
         }
-        let target = Target { address: self.target.address.clone(), headers, transport: self.target.transport.clone() };
+        self.with(headers, self.target.most_answer)
+    }
+
+    /// The same client, for questions to nodes that are not known: an answer of more than 64 KiB is not read.
+    #[must_use]
+    pub fn wary(&self) -> Self {
+        self.with(self.target.headers.clone(), MOST_WARY_ANSWER)
+    }
+
+    fn with(&self, headers: HeaderMap, most_answer: usize) -> Self {
+        let target = Target { address: self.target.address.clone(), headers, transport: self.target.transport.clone(), most_answer };
         Self { target: Arc::new(target), prefix: self.prefix.clone() }
     }
 
@@ -279,7 +325,7 @@ impl Client {
             .target
             .transport
             .pool()?
-            .request(method, format!("http://{}{target}", self.target.address))
+            .request(method, format!("{}://{}{target}", self.target.transport.scheme(), self.target.address))
             .headers(headers)
             .headers(self.target.headers.clone());
         request.body(body).send().await.map(Into::into).map_err(|e| self.unreachable(&e))
@@ -306,7 +352,7 @@ impl Client {
     }
 
     fn url(&self, target: &str) -> String {
-        format!("http://{}{}{}", self.target.address, self.prefix, target.strip_prefix(PREFIX).unwrap_or(target))
+        format!("{}://{}{}{}", self.target.transport.scheme(), self.target.address, self.prefix, target.strip_prefix(PREFIX).unwrap_or(target))
     }
 
     async fn accept(&self, response: reqwest::Response) -> Result<reqwest::Response, ClientError> {
@@ -324,8 +370,9 @@ impl Client {
         let mut all = BytesMut::new();
         let mut chunks = std::pin::pin!(patient(self.target.address.clone(), response));
         while let Some(chunk) = chunks.try_next().await? {
-            if all.len() + chunk.len() > MOST_ANSWER {
-                return Err(ClientError::Protocol { address: self.target.address.clone(), what: "an answer of more than 1 GiB".to_owned() });
+            let most = self.target.most_answer;
+            if all.len() + chunk.len() > most {
+                return Err(ClientError::Protocol { address: self.target.address.clone(), what: format!("an answer of more than {} KiB", most >> 10) });
             }
             all.extend_from_slice(&chunk);
         }
@@ -363,6 +410,9 @@ fn unreachable(address: &str, error: &reqwest::Error) -> ClientError {
     let mut cause: &dyn std::error::Error = error;
     while let Some(inner) = cause.source() {
         cause = inner;
+    }
+    if let Some(mismatch) = PinMismatch::find(error) {
+        return ClientError::Certificate { address: address.to_owned(), mismatch };
     }
     let cause = if error.is_timeout() { "no answer in time".to_owned() } else { cause.to_string() };
     ClientError::Unreachable { address: address.to_owned(), cause }

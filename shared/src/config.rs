@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    api::Scope,
+    fingerprint::Fingerprint,
     names,
     secret::{self, KeyDigest, Secret},
 };
@@ -88,6 +90,12 @@ section! {
         api_key: Option<Secret> = None,
         /// Peers' keys by name: `sha256:<hex>` of a key that this node issued, or a key itself as reference installations have it.
         allowed_keys: BTreeMap<String, AllowedKey> = BTreeMap::new(),
+        /// What each peer may do, by the name of its key. One that is not named may do what a peer may by default: all but `approve` and `terminal`.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        scopes: BTreeMap<String, Vec<Scope>> = BTreeMap::new(),
+        /// The key of the owner's coding agents on this machine: it can neither approve nor pair, and changes no settings, peers or keys.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        agent_key: Option<Secret> = None,
     }
 }
 
@@ -121,10 +129,10 @@ impl AllowedKey {
 section! {
     /// `tls`.
     Tls {
-        /// Whether others than paired nodes must speak TLS too.
+        /// Whether others than paired nodes must speak TLS too. Paired nodes always do.
         enabled: bool = false,
-        /// Fingerprints of paired nodes' certificates by name.
-        pinned_certs: BTreeMap<String, String> = BTreeMap::new(),
+        /// Fingerprints (SHA-256) of paired nodes' certificates by the name of their key.
+        pinned_certs: BTreeMap<String, Fingerprint> = BTreeMap::new(),
         /// Accepted because reference installations may have it; not used.
         #[serde(skip_serializing_if = "Option::is_none")]
         cert_path: Option<PathBuf> = None,
@@ -328,6 +336,9 @@ impl Config {
         if self.auth.api_key.as_ref().is_some_and(|key| key.reveal().len() < 16) {
             return Err(ConfigError::value("auth.apiKey: the key is shorter than 16 characters; make one with `loopsy key generate`"));
         }
+        if self.auth.agent_key.as_ref().is_some_and(|key| key.reveal().len() < 16) {
+            return Err(ConfigError::value("auth.agentKey: the key is shorter than 16 characters; remove the line and `loopsy init` makes one"));
+        }
         for (name, key) in &self.auth.allowed_keys {
             if key.digest().is_none() || key.reveal().is_empty() {
                 return Err(ConfigError::value(format!("auth.allowedKeys.{}: neither a key nor `sha256:` and 64 hex digits", crate::text::inert(name))));
@@ -413,7 +424,7 @@ mod tests {
 
     #[test]
     fn the_seeds_example_is_valid() {
-        let text = "server:\n  port: 19532\n  host: 0.0.0.0\n  hostname: leo\nauth:\n  apiKey: 0123456789abcdef0123456789abcdefx\n  allowedKeys:\n    peer-name: abcdefabcdefabcdef\ntls:\n  enabled: false\n  pinnedCerts:\n    peer-name: ab12\nexecution:\n  denylist: [rm, rmdir]\n  maxConcurrent: 10\n  defaultTimeout: 300000\ntransfer:\n  allowedPaths: [/Users/you]\n  deniedPaths: [/Users/you/.ssh]\n  maxFileSize: 1073741824\nrateLimits:\n  execute: 30\n  transfer: 10\n  context: 60\ndiscovery:\n  enabled: true\n  manualPeers:\n    - address: 192.168.1.75\n      port: 19532\nlogging:\n  level: info\n";
+        let text = "server:\n  port: 19532\n  host: 0.0.0.0\n  hostname: leo\nauth:\n  apiKey: 0123456789abcdef0123456789abcdefx\n  allowedKeys:\n    peer-name: abcdefabcdefabcdef\ntls:\n  enabled: false\n  pinnedCerts:\n    peer-name: 0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\nexecution:\n  denylist: [rm, rmdir]\n  maxConcurrent: 10\n  defaultTimeout: 300000\ntransfer:\n  allowedPaths: [/Users/you]\n  deniedPaths: [/Users/you/.ssh]\n  maxFileSize: 1073741824\nrateLimits:\n  execute: 30\n  transfer: 10\n  context: 60\ndiscovery:\n  enabled: true\n  manualPeers:\n    - address: 192.168.1.75\n      port: 19532\nlogging:\n  level: info\n";
         let config = Config::parse(text).expect("valid");
         assert_eq!(config.server.hostname.as_deref(), Some("leo"));
         assert_eq!(config.auth.allowed_keys["peer-name"].digest(), Some(Secret::new("abcdefabcdefabcdef").digest()));

@@ -7,6 +7,7 @@ pub mod api;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+pub mod fingerprint;
 pub mod id;
 pub mod names;
 pub mod paths;

@@ -11,7 +11,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderMap, header};
-use loopsy_shared::api::{ApiError, Category, Code, Endpoint, Form, Method, Needs, Spec, wire};
+use loopsy_shared::api::{ApiError, Category, Code, Endpoint, Method, Needs, Spec, wire};
 
 use super::{
     body::{self, JSON},
@@ -19,6 +19,9 @@ use super::{
     gate::Visitor,
 };
 use crate::{app::App, trust::Caller};
+
+/// What somebody without a key may send: more than any message of a pairing.
+const MOST_OF_A_STRANGER: usize = 16 << 10;
 
 /// The JSON of a reply that was rendered before.
 #[derive(Debug)]
@@ -151,7 +154,11 @@ impl Routes {
 
 /// Imports carry a whole store; everything else is small.
 fn most(spec: &Spec) -> usize {
-    if spec.needs == Needs::Admin && spec.request == Form::Json && spec.name == "context.import" { 512 << 20 } else { body::MOST_JSON }
+    match spec.needs {
+        Needs::Admin if spec.name == "context.import" => 512 << 20,
+        Needs::Nothing => MOST_OF_A_STRANGER,
+        _ => body::MOST_JSON,
+    }
 }
 
 /// The path decodes to bytes that are no text.
@@ -173,11 +180,11 @@ fn admit(app: &App, visitor: &Visitor, spec: &Spec) -> Result<Caller, ApiError> 
     if !caller.principal.may(spec.needs) {
         let missing = match spec.needs {
             Needs::Scope(scope) => format!("the scope `{}`", scope.as_str()),
-            Needs::Admin | Needs::Nothing => "the owner's key".to_owned(),
+            Needs::Local | Needs::Admin | Needs::Nothing => "the owner's key".to_owned(),
         };
         return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not do this: it needs {missing}.", caller.principal.name)));
     }
-    let Some(category) = spec.limit.filter(|_| !(caller.principal.admin && caller.from.is_loopback())) else { return Ok(caller) };
+    let Some(category) = spec.limit.filter(|_| !(caller.principal.may(Needs::Local) && caller.from.is_loopback())) else { return Ok(caller) };
     let (principal, limits) = (&caller.principal.name, &app.config().rate_limits);
     let counted = match (category, &visitor.transfer) {
         (Category::Transfer, Some(transfer)) => app.limits.count_transfer(principal, transfer, limits),

@@ -7,7 +7,7 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
-use crate::{context::ContextError, files::FileError, jobs::JobError, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
+use crate::{context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
 
 /// Makes an error response.
 pub(super) fn response(error: &ApiError) -> Response {
@@ -37,18 +37,40 @@ impl From<SettingsError> for ApiError {
     }
 }
 
+/// What the other machine of a pairing is told: which check failed is nobody's business but this machine's.
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        let hint = match refusal {
+            Refusal::NoSession | Refusal::Expired | Refusal::Burned => Some("Begin again on the machine that waits: loopsy pair"),
+            Refusal::Proof => Some("Three wrong codes end the invite."),
+            Refusal::TooOld => Some("This version pairs without sending secrets: update Loopsy there. If that machine sent its own key, change it."),
+            Refusal::Busy | Refusal::Rejected | Refusal::Malformed => None,
+        };
+        let mut text = refusal.to_string();
+        text.get_mut(..1).map(str::make_ascii_uppercase);
+        Self { hint: hint.map(str::to_owned), ..Self::new(refusal.code(), format!("{text}.")) }
+    }
+}
+
 impl From<PeerError> for ApiError {
     fn from(error: PeerError) -> Self {
         let text = error.to_string();
         match error {
             PeerError::NotFound { .. } => Self::new(Code::PeerNotFound, text).hint("`loopsy peers` lists the peers."),
             PeerError::Ambiguous { .. } => Self::new(Code::PeerAmbiguous, text).hint("Use the node id."),
-            PeerError::NoKey(name) => Self::new(Code::PeerNoKey, text).hint(format!("Exchange keys with it: loopsy connect {name}")),
+            PeerError::NotPaired(name) => Self::new(Code::PeerNoKey, text).hint(format!("Pair with it: `loopsy pair` on `{name}`, then here: loopsy pair {name}")),
+            PeerError::Removed(_) => Self::new(Code::PeerNotFound, text),
+            PeerError::PinMissing(name) => {
+                Self::new(Code::PeerPinMissing, text).hint(format!("Pair again: loopsy peers remove {name}, then loopsy pair on both machines."))
+            }
+            PeerError::Certificate { name, .. } => Self::new(Code::PeerCertificate, text)
+                .hint(format!("If `{name}` was set up anew: `loopsy peers remove {name}`, then pair again. If not, somebody stands in between.")),
+            PeerError::NoKey(name) => Self::new(Code::PeerNoKey, text).hint(format!("Pair with it: `loopsy pair` on `{name}`, then here: loopsy pair {name}")),
             PeerError::Unreachable { .. } => Self::new(Code::PeerUnreachable, text)
                 .hint("Is the machine on, and does `loopsy status` there say that its daemon runs? `loopsy peers` shows what was seen last."),
             PeerError::Changed { .. } => Self::new(Code::PeerChanged, text)
-                .hint("No key was sent. If the peer moved or was set up anew, remove it and connect again: loopsy peers remove, loopsy connect."),
-            PeerError::KeyRefused(name) => Self::new(Code::PeerNoKey, text).hint(format!("It was revoked there. Exchange keys again: loopsy connect {name}")),
+                .hint("No key was sent. If the peer moved or was set up anew, remove it and pair again: loopsy peers remove, loopsy pair."),
+            PeerError::KeyRefused(name) => Self::new(Code::PeerNoKey, text).hint(format!("It was revoked there. Remove it here and pair again: loopsy peers remove {name}, then loopsy pair")),
             PeerError::Refused { error, .. } => Self { code: error.code, message: text, hint: error.hint, retry_after: error.retry_after },
             PeerError::NameTaken(_) => Self::new(Code::PeerNameTaken, text).hint("Give one of the two another server.hostname, or remove the old peer first."),
             PeerError::Invalid(_) => Self::new(Code::InvalidRequest, text),

@@ -1,26 +1,37 @@
 //! The door to peers: `/api/v1/at/{peer}/...` is the same path on that peer, bodies, streams and upgrades included.
 
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::{
     body::Body,
     extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::Response,
 };
+use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
-use http_body::Body as _;
+use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
-    api::{ApiError, Code, Needs, wire},
+    api::{ApiError, Code, Needs, REGISTRY, wire},
     client,
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::{error, gate::Visitor};
 use crate::{
     app::App,
     peers::{PeerError, Reached},
+    trust::Principal,
 };
 
+/// An answer of this many bytes is here before anybody could remove the peer.
+const SMALL: u64 = 64 << 10;
 /// Longest refusal that is read whole, in bytes.
 const LONGEST_REFUSAL: usize = 64 << 10;
 
@@ -55,9 +66,11 @@ pub(super) async fn forward(
 
 async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut request: Request) -> Result<Response, ApiError> {
     let caller = visitor.caller.clone()?;
-    if !caller.principal.may(Needs::Admin) {
+    if !caller.principal.may(Needs::Local) {
         return Err(ApiError::new(Code::ScopeMissing, "Only the owner may reach other nodes through this one."));
     }
+    let target = target(request.uri())?;
+    agents_may(&caller.principal, request.method(), &target)?;
     let name = path.ok_or_else(super::endpoint::not_utf8)?.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
     let peer = app.peers.reach(name).await?;
 
@@ -72,10 +85,12 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     if let Ok(own) = HeaderValue::from_str(app.node_id.as_str()) {
         headers.entry("x-loopsy-node-id").or_insert(own);
     }
-    let target = target(&parts.uri)?;
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
-    let answer = peer.client.forward(parts.method, &target, headers, body).await;
+    let answer = tokio::select! {
+        answer = peer.client.forward(parts.method, &target, headers, body) => answer,
+        () = peer.gone.cancelled() => return Err(PeerError::Removed(peer.info.hostname.clone()).into()),
+    };
     let mut answer = answer.map_err(|e| app.peers.lost(&peer, &e))?;
 
     let mut headers = travelling(answer.headers());
@@ -84,7 +99,7 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
         headers.extend(answer.headers().get(header::UPGRADE).map(|protocol| (header::UPGRADE, protocol.clone())));
         if let Some(here) = upgrade {
             let there = hyper::upgrade::on(&mut answer);
-            app.tasks.spawn(join(here, there, caller.principal.revoked.clone(), app.stopping.clone()));
+            app.tasks.spawn(join(here, there, [caller.principal.revoked.clone(), peer.gone.clone(), app.stopping.clone()]));
         }
     }
     let status = answer.status();
@@ -93,12 +108,31 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     }
     let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let body = answer.into_body();
-    // A stream has no end of its own, so it ends with this node.
-    let body = if streams { Body::from_stream(body.into_data_stream().take_until(app.stopping.clone().cancelled_owned())) } else { Body::new(body) };
+    // A stream has no end of its own, so it ends with this node, and with the peer's removal. Other answers are cut only by the latter.
+    let gone = peer.gone.clone().cancelled_owned();
+    let body = if streams {
+        Body::from_stream(body.into_data_stream().take_until(app.stopping.clone().cancelled_owned()).take_until(gone))
+    } else if body.size_hint().exact().is_some_and(|size| size <= SMALL) {
+        Body::new(body)
+    } else {
+        Body::new(UntilGone { inner: body, gone: Box::pin(gone) })
+    };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// An agent may ask of a peer what it may ask here, and no more, although the key that this node has for the peer could.
+fn agents_may(principal: &Principal, method: &http::Method, target: &str) -> Result<(), ApiError> {
+    if principal.is_owner() {
+        return Ok(());
+    }
+    let path = target.split('?').next().unwrap_or(target);
+    match REGISTRY.iter().find(|entry| entry.spec.matches(method.as_str(), path)) {
+        Some(entry) if principal.may(entry.spec.needs) => Ok(()),
+        _ => Err(ApiError::new(Code::ScopeMissing, "The agents' key may not do this, on a peer no more than here.")),
+    }
 }
 
 /// A peer that does not know this node's key is another matter than a caller without one: the answer says whose key it is.
@@ -139,13 +173,8 @@ fn travelling(headers: &HeaderMap) -> HeaderMap {
     headers.iter().filter(|(name, _)| !stays(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// Carries bytes both ways until one side ends, the key is revoked or the node stops.
-async fn join(
-    here: hyper::upgrade::OnUpgrade,
-    there: hyper::upgrade::OnUpgrade,
-    revoked: tokio_util::sync::CancellationToken,
-    stopping: tokio_util::sync::CancellationToken,
-) {
+/// Carries bytes both ways until one side ends, the caller's key is revoked, the peer is removed or the node stops.
+async fn join(here: hyper::upgrade::OnUpgrade, there: hyper::upgrade::OnUpgrade, [revoked, gone, stopping]: [CancellationToken; 3]) {
     let (Ok(here), Ok(there)) = (here.await, there.await) else {
         tracing::debug!("an upgrade was announced and did not happen");
         return;
@@ -158,7 +187,30 @@ async fn join(
             }
         }
         () = revoked.cancelled() => {}
+        () = gone.cancelled() => {}
         () = stopping.cancelled() => {}
+    }
+}
+
+/// An answer that breaks off when the peer is removed.
+struct UntilGone {
+    inner: client::Body,
+    gone: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl http_body::Body for UntilGone {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        if self.gone.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other("the peer was removed")))));
+        }
+        Pin::new(&mut self.inner).poll_frame(cx).map_err(axum::Error::new)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
     net::IpAddr,
     panic::AssertUnwindSafe,
     pin::Pin,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     task::{Context, Poll},
     time::Instant,
 };
@@ -25,7 +28,12 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 use tower::Service;
 
 use super::error;
-use crate::{app::App, audit, trust::Caller};
+use crate::{
+    app::App,
+    audit,
+    listen::{Link, Protection},
+    trust::{Caller, Principal, Role},
+};
 
 /// What the audit log keeps of a path, in bytes.
 const LONGEST_PATH: usize = 2048;
@@ -48,13 +56,13 @@ pub(super) struct Visitor {
 pub struct Gate {
     app: App,
     router: Router,
-    from: IpAddr,
+    link: Arc<Link>,
 }
 
 impl Gate {
-    /// A door for a connection from this address.
-    pub fn new(app: App, router: Router, from: IpAddr) -> Self {
-        Self { app, router, from: from.to_canonical() }
+    /// A door for a connection.
+    pub fn new(app: App, router: Router, link: Arc<Link>) -> Self {
+        Self { app, router, link }
     }
 
     async fn serve(mut self, mut request: Request<Body>) -> Response {
@@ -62,7 +70,7 @@ impl Gate {
         let timestamp = time::now();
         let (method, target) = (request.method().clone(), request.uri().clone());
         let transfer = request.headers().get(TRANSFER_HEADER).and_then(|id| id.to_str().ok()).filter(|id| id.len() <= 64).map(str::to_owned);
-        let visitor = Visitor { caller: identify(&self.app, request.headers(), self.from), from: self.from, transfer };
+        let visitor = Visitor { caller: identify(&self.app, request.headers(), &self.link), from: self.link.from, transfer };
         let principal = visitor.caller.as_ref().ok().map(|caller| caller.principal.clone());
         let mut record = Record {
             app: &self.app.clone(),
@@ -71,7 +79,7 @@ impl Gate {
                 request_id: request_id(&self.app),
                 method: method.as_str().to_owned(),
                 path: without_secrets(&target),
-                from_ip: self.from.to_string(),
+                from_ip: self.link.from.to_string(),
                 status_code: HUNG_UP,
                 duration: 0.0,
                 timestamp,
@@ -80,7 +88,7 @@ impl Gate {
             }),
         };
         // A peer whose key is revoked in the middle of a request is cut off there. The owner's request may be the one that changes the key.
-        let revoked = principal.as_ref().filter(|principal| !principal.admin).map(|principal| principal.revoked.clone());
+        let revoked = principal.as_ref().filter(|principal| !principal.is_owner()).map(|principal| principal.revoked.clone());
         let revoked = async {
             match revoked {
                 Some(revoked) => revoked.cancelled_owned().await,
@@ -148,7 +156,8 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
 }
 
 /// The key of a request. `Bearer` may be left out.
-fn identify(app: &App, headers: &HeaderMap, from: IpAddr) -> Result<Caller, ApiError> {
+fn identify(app: &App, headers: &HeaderMap, link: &Link) -> Result<Caller, ApiError> {
+    let from = link.from;
     let missing =
         || ApiError::new(Code::MissingKey, "This needs a key.").hint("Send it as `Authorization: Bearer <key>`. `loopsy key show` prints the owner's.");
     let value = headers.get(header::AUTHORIZATION).ok_or_else(missing)?.as_bytes().trim_ascii();
@@ -168,10 +177,41 @@ fn identify(app: &App, headers: &HeaderMap, from: IpAddr) -> Result<Caller, ApiE
             return Err(refusal);
         }
         return Err(ApiError::new(Code::InvalidKey, "The key is not known here, or no longer.")
-            .hint("On the machine itself `loopsy key show` prints the owner's key; `loopsy connect` exchanges keys with a peer."));
+            .hint("On the machine itself `loopsy key show` prints the owner's key; `loopsy pair` exchanges keys with a peer."));
     };
+    protected(app, &principal, link)?;
+    link.belongs_to(&principal);
+    if principal.role == Role::Peer {
+        app.pairing.key_used(&principal.name);
+    }
     let from_node_id = headers.get("x-loopsy-node-id").and_then(|value| value.to_str().ok()).map(|id| id.chars().take(128).collect());
     Ok(Caller { principal, from_node_id, from })
+}
+
+/// Whether a key may travel as this one did. A paired peer's key counts only together with its certificate, so that a stolen key opens nothing; the owner's key
+/// never crosses a network in clear, and with `tls.enabled` no key does.
+fn protected(app: &App, principal: &Principal, link: &Link) -> Result<(), ApiError> {
+    let refuse = |what: String, hint: &str| Err(ApiError::new(Code::NotEncrypted, what).hint(hint));
+    match (principal.pin, link.protection) {
+        (Some(pin), Protection::Tls(Some(shown))) if pin == shown => Ok(()),
+        (Some(_), Protection::Tls(_)) => refuse(
+            format!("The key of `{}` is only taken from the machine that was paired, and this one shows another certificate.", principal.name),
+            "If that machine was set up anew, remove it with `loopsy peers remove` on both sides and pair again with `loopsy pair`.",
+        ),
+        (Some(_), Protection::None) => refuse(
+            format!("The key of `{}` is only taken over TLS, from the machine that was paired.", principal.name),
+            "The port speaks TLS too: use https.",
+        ),
+        (None, Protection::Tls(_)) => Ok(()),
+        (None, Protection::None) if link.from.is_loopback() => Ok(()),
+        (None, Protection::None) if principal.role != Role::Peer => {
+            refuse("The owner's key must not cross a network in clear.".to_owned(), "The port speaks TLS too: use https, or work on the machine itself (ssh).")
+        }
+        (None, Protection::None) if app.config().tls.enabled => {
+            refuse("This node takes keys over TLS only (`tls.enabled`).".to_owned(), "The port speaks TLS too: use https, or pair with `loopsy pair`.")
+        }
+        (None, Protection::None) => Ok(()),
+    }
 }
 
 /// Refuses what a web page can send: a foreign `Origin`, a cross-site fetch, a host name that is not this node's (DNS rebinding).

@@ -10,6 +10,7 @@ mod events;
 mod execute;
 mod health;
 mod node;
+mod pairing;
 mod peers;
 mod transfer;
 mod transfers;
@@ -24,6 +25,7 @@ fn routes() -> Routes {
     let routes = health::mount(Routes::default());
     let routes = node::mount(routes);
     let routes = peers::mount(routes);
+    let routes = pairing::mount(routes);
     let routes = execute::mount(routes);
     let routes = transfer::mount(routes);
     let routes = transfers::mount(routes);

@@ -24,7 +24,7 @@ impl Fixture {
         let execution = Execution { max_concurrent: 100, grace: 300, ..Execution::default() };
         let (config, watched) = watch::channel(Arc::new(Config { execution, ..Config::default() }));
         let jobs = Jobs::start(watched, dir.path().join("spill"), keeper::tests::command(), Events::default()).await.expect("started");
-        let principal = Principal { name: "admin".into(), admin: true, scopes: Vec::new(), key_id: String::new(), revoked: CancellationToken::new() };
+        let principal = Principal { name: "admin".into(), role: Role::Owner, ..Principal::nobody() };
         Self { jobs, config, caller: Caller { principal: Arc::new(principal), from_node_id: None, from: std::net::Ipv4Addr::LOCALHOST.into() }, dir }
     }
 

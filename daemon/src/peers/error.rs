@@ -2,7 +2,7 @@
 
 use loopsy_shared::{
     api::{ApiError, peers::PeerInfo},
-    client::authority,
+    client::{PinMismatch, authority},
     time,
 };
 
@@ -24,6 +24,22 @@ pub enum PeerError {
         name: String,
         /// What fits.
         candidates: Vec<String>,
+    },
+    /// It was only seen on the local network.
+    #[error("`{0}` was seen on this network, but is not paired.")]
+    NotPaired(String),
+    /// It was paired, and its pin is gone.
+    #[error("`{0}` was paired, but its certificate is no longer in `tls.pinnedCerts`. It is not called without.")]
+    PinMissing(String),
+    /// Another certificate is shown.
+    #[error("At {address} somebody shows another certificate than the one that `{name}` was paired with. Nothing was sent. Pinned: {}. Shown: {}.", mismatch.expected, mismatch.found)]
+    Certificate {
+        /// The peer that was expected.
+        name: String,
+        /// Where.
+        address: String,
+        /// Both fingerprints.
+        mismatch: PinMismatch,
     },
     /// No key for it.
     #[error("This node has no key for `{0}`.")]
@@ -50,6 +66,9 @@ pub enum PeerError {
         /// Who answered.
         found: String,
     },
+    /// It was removed in the middle of a call.
+    #[error("`{0}` was removed.")]
+    Removed(String),
     /// It does not know this node's key any more.
     #[error("`{0}` does not take this node's key any more.")]
     KeyRefused(String),
@@ -80,6 +99,11 @@ pub(super) fn unreachable(info: &PeerInfo, cause: String) -> PeerError {
         cause,
         since: (info.last_seen > 0).then_some(info.last_seen),
     }
+}
+
+/// A peer that shows another certificate than the pinned one.
+pub(super) fn certificate(info: &PeerInfo, mismatch: PinMismatch) -> PeerError {
+    PeerError::Certificate { name: info.hostname.clone(), address: authority(&info.address, info.port), mismatch }
 }
 
 /// An address where nobody answers yet.

@@ -2,21 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, stream, stream::FuturesUnordered};
 use loopsy_shared::{
     api::{
         Code,
         health::{GetHealth, GetIdentity, Health, Identity},
         peers::{PeerInfo, PeerStatus},
     },
-    client::{Client, ClientError, authority},
+    client::{Client, ClientError, PinMismatch, Transport, authority},
     id::NodeId,
+    secret::Secret,
     text, time,
 };
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
-use super::{PATIENCE, Peer, PeerError, Peers, described, unreachable};
+use super::{PATIENCE, PeerError, Peers, Way, described, error, unreachable};
 
 /// Between two checks of a peer that answers.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -24,8 +25,28 @@ const INTERVAL: Duration = Duration::from_secs(15);
 const FIRST_RETRY: Duration = Duration::from_secs(2);
 /// Failures in a row after which a peer counts as offline.
 const FAILURES_TO_OFFLINE: u32 = 3;
+/// Further addresses that are remembered of a peer.
+const MOST_KEPT: usize = 8;
 /// Peers asked at the same time.
 const AT_ONCE: usize = 32;
+
+/// A peer that answered.
+struct Found {
+    address: String,
+    port: u16,
+    way: Way,
+    transport: Transport,
+    health: Health,
+}
+
+/// Why there was no answer.
+#[derive(Debug)]
+pub(super) enum Unwell {
+    /// Another certificate than the pinned one.
+    Certificate(PinMismatch),
+    /// Anything else, in words.
+    Silent(String),
+}
 
 impl Peers {
     /// Checks peers when they are due, until told to stop.
@@ -56,17 +77,17 @@ impl Peers {
     /// # Errors
     /// It does not answer, or is somebody else.
     pub(super) async fn check(&self, info: &PeerInfo) -> Result<PeerInfo, PeerError> {
-        let outcome = match self.ask_health(&info.address, info.port).await {
-            Err(cause) => Err(unreachable(info, cause)),
-            Ok(health) if health.node_id == info.node_id || info.node_id.as_str().starts_with("manual-") => Ok(health),
-            Ok(health) => Err(PeerError::Changed {
+        let outcome = match self.find(info).await {
+            Err(error) => Err(error),
+            Ok(found) if found.health.node_id == info.node_id || info.node_id.as_str().starts_with("manual-") => Ok(found),
+            Ok(found) => Err(PeerError::Changed {
                 name: info.hostname.clone(),
-                address: authority(&info.address, info.port),
-                found: text::inert(health.node_id.as_str()).into_owned(),
+                address: authority(&found.address, found.port),
+                found: text::inert(found.health.node_id.as_str()).into_owned(),
             }),
         };
         match outcome {
-            Ok(health) => self.answered(info, health).await,
+            Ok(found) => self.answered(info, found).await,
             Err(error) => {
                 self.failed(info, &error).await?;
                 Err(error)
@@ -74,20 +95,68 @@ impl Peers {
         }
     }
 
-    pub(super) async fn ask_health(&self, address: &str, port: u16) -> Result<Health, String> {
-        let client = Client::new(self.0.transport.clone(), authority(address, port), None).map_err(|e| e.to_string())?;
+    /// Looks for a peer everywhere it may be, in every way that is right for it.
+    async fn find(&self, info: &PeerInfo) -> Result<Found, PeerError> {
+        let mut last = None;
+        for way in self.ways(info)? {
+            let transport = {
+                let mut table = self.table();
+                match table.iter_mut().find(|peer| is_same(&peer.info, info)) {
+                    // The pool that calls will use, so that the connection is warm when one comes.
+                    Some(peer) => match self.transport(peer)? {
+                        kept if peer.transport.as_ref().is_some_and(|(kept, _)| *kept == way) => kept,
+                        _ => self.transport_for(way),
+                    },
+                    None => self.transport_for(way),
+                }
+            };
+            let mut asked: FuturesUnordered<_> = self
+                .addresses(info)
+                .into_iter()
+                .map(|(address, port)| {
+                    let transport = transport.clone();
+                    async move {
+                        let asked = self.ask_health(&transport, &address, port).await;
+                        (address, port, asked)
+                    }
+                })
+                .collect();
+            while let Some((address, port, answer)) = asked.next().await {
+                match answer {
+                    Ok(health) => return Ok(Found { address, port, way, transport, health }),
+                    Err(why) => {
+                        // What the usual address says matters most.
+                        if last.is_none() || (address == info.address && port == info.port) {
+                            last = Some(why);
+                        }
+                    }
+                }
+            }
+        }
+        Err(match last {
+            Some(Unwell::Certificate(mismatch)) => error::certificate(info, mismatch),
+            Some(Unwell::Silent(cause)) => unreachable(info, cause),
+            None => unreachable(info, "it has no address".to_owned()),
+        })
+    }
+
+    pub(super) async fn ask_health(&self, transport: &Transport, address: &str, port: u16) -> Result<Health, Unwell> {
+        let client = Client::new(transport.clone(), authority(address, port), None).map_err(|e| Unwell::Silent(e.to_string()))?.wary();
+        let silent = |cause: String| Err(Unwell::Silent(cause));
         match tokio::time::timeout(PATIENCE, client.call(GetHealth {})).await {
             Ok(Ok(health)) => Ok(health),
-            Ok(Err(ClientError::Unreachable { cause, .. })) => Err(cause),
+            Ok(Err(ClientError::Certificate { mismatch, .. })) => Err(Unwell::Certificate(mismatch)),
+            Ok(Err(ClientError::Unreachable { cause, .. })) => silent(cause),
             Ok(Err(ClientError::Api(error))) if error.code == Code::ForeignOrigin => {
-                Err(format!("{} Add the name to `server.allowedHosts` there", error.message))
+                silent(format!("{} Add the name to `server.allowedHosts` there", text::inert(&error.message)))
             }
-            Ok(Err(other)) => Err(format!("something else than a Loopsy node is there ({})", text::inert(&other.to_string()))),
-            Err(_) => Err(format!("no answer within {} s", PATIENCE.as_secs())),
+            Ok(Err(other)) => silent(format!("something else than a Loopsy node is there ({})", text::inert(&other.to_string()))),
+            Err(_) => silent(format!("no answer within {} s", PATIENCE.as_secs())),
         }
     }
 
-    async fn answered(&self, asked: &PeerInfo, health: Health) -> Result<PeerInfo, PeerError> {
+    async fn answered(&self, asked: &PeerInfo, found: Found) -> Result<PeerInfo, PeerError> {
+        let Found { address, port, way, transport, health } = found;
         if health.node_id == self.0.own {
             tracing::info!(address = %asked.address, port = asked.port, "a peer turned out to be this node itself and is removed");
             self.drop_record(&asked.node_id).await?;
@@ -103,7 +172,7 @@ impl Peers {
         // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
         let told = match self.0.credentials.get(&health.node_id) {
             Some(key) if asked.platform == "unknown" || asked.version != health.version || asked.last_error.is_some() || asked.node_id != health.node_id => {
-                Some(self.ask_identity(asked, &key).await)
+                Some(self.ask_identity(&transport, authority(&address, port), &key).await)
             }
             _ => None,
         };
@@ -119,17 +188,29 @@ impl Peers {
                 last_seen: time::now(),
                 failure_count: 0,
                 trusted: self.0.credentials.has(&health.node_id),
+                encryption: way.encryption(),
                 last_error: None,
                 offline_since: None,
                 ..before.clone()
             };
+            if (&info.address, info.port) != (&address, port) {
+                // It moved. Where it was is where it may be again.
+                info.addresses.retain(|other| *other != address);
+                info.addresses.insert(0, std::mem::replace(&mut info.address, address));
+                info.addresses.truncate(MOST_KEPT);
+                info.port = port;
+                peer.client = None;
+            }
             match told {
                 Some(Ok(identity)) if identity.node_id == health.node_id => info = described(info, &identity),
                 Some(Ok(_)) => info.last_error = Some("It tells different ids in its health and its identity.".to_owned()),
                 Some(Err(error)) => info.last_error = Some(error),
                 None => {}
             }
-            *peer = Peer { info: info.clone(), proven: true, due: Instant::now() + jitter(INTERVAL), client: peer.client.take() };
+            if peer.transport.as_ref().is_none_or(|(kept, _)| *kept != way) {
+                (peer.client, peer.transport) = (None, Some((way, transport)));
+            }
+            (peer.info, peer.proven, peer.due) = (info.clone(), true, Instant::now() + jitter(INTERVAL));
             (before, info)
         };
         if before.node_id != after.node_id {
@@ -139,8 +220,8 @@ impl Peers {
         Ok(after)
     }
 
-    async fn ask_identity(&self, peer: &PeerInfo, key: &loopsy_shared::secret::Secret) -> Result<Identity, String> {
-        let client = Client::new(self.0.transport.clone(), authority(&peer.address, peer.port), Some(key)).map_err(|e| e.to_string())?;
+    async fn ask_identity(&self, transport: &Transport, at: String, key: &Secret) -> Result<Identity, String> {
+        let client = Client::new(transport.clone(), at, Some(key)).map_err(|e| e.to_string())?.wary();
         match tokio::time::timeout(PATIENCE, client.call(GetIdentity {})).await {
             Ok(Ok(identity)) => Ok(identity),
             Ok(Err(error)) => Err(text::inert(&error.to_string()).into_owned()),

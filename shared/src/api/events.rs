@@ -10,7 +10,7 @@ use crate::id::{JobId, NodeId, TransferId};
 /// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WatchEvents {
-    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`; all that the key may see when absent.
+    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`, `pairing`; all that the key may see when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topics: Option<String>,
     /// Only context keys that begin with this.
@@ -37,11 +37,13 @@ pub enum Topic {
     Transfers,
     /// Context entries.
     Context,
+    /// Pairing.
+    Pairing,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 4] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context];
+    pub const ALL: [Self; 5] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -50,6 +52,7 @@ impl Topic {
             Self::Jobs => "jobs",
             Self::Transfers => "transfers",
             Self::Context => "context",
+            Self::Pairing => "pairing",
         }
     }
 }
@@ -111,6 +114,13 @@ pub enum Event {
         /// Its key.
         key: String,
     },
+    /// A pairing began, went on or ended. `GET /pair/status` tells more to the owner.
+    PairingChanged {
+        /// Whether one is under way.
+        active: bool,
+        /// The number of the change, as in the status.
+        change: u64,
+    },
     /// The node is stopping; the stream ends.
     Closing {},
 }
@@ -123,6 +133,7 @@ impl Event {
             Self::JobChanged { .. } | Self::JobRemoved { .. } => Some(Topic::Jobs),
             Self::TransferChanged { .. } | Self::TransferRemoved { .. } => Some(Topic::Transfers),
             Self::ContextChanged { .. } | Self::ContextRemoved { .. } => Some(Topic::Context),
+            Self::PairingChanged { .. } => Some(Topic::Pairing),
             Self::Snapshot { .. } | Self::Closing {} => None,
         }
     }

@@ -29,6 +29,9 @@ pub struct Health {
     pub uptime: u64,
     /// Product version.
     pub version: String,
+    /// The node's clock.
+    #[serde(default)]
+    pub now: Millis,
 }
 
 /// Counts what the node is doing, and says what is wrong with it.
@@ -69,6 +72,9 @@ pub struct Status {
 pub struct PeerCounts {
     /// All of them.
     pub total: usize,
+    /// Seen on the local network and not a peer yet; not in `total`.
+    #[serde(default)]
+    pub candidates: usize,
     /// Answered the last health check.
     pub online: usize,
     /// Did not answer three times.
@@ -129,6 +135,9 @@ pub struct Identity {
     pub port: u16,
     /// `execute`, `transfer`, `context`, ...
     pub capabilities: Vec<String>,
+    /// What the caller may do here.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub scopes: Vec<Scope>,
 }
 
 /// The platform's name as the wire has it (Node's names).

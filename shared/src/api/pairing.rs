@@ -129,6 +129,9 @@ pub struct PairingPeer {
 pub struct PairingOutcome {
     /// How.
     pub end: PairingEnd,
+    /// The number of the error; 0 when it went well.
+    #[serde(default)]
+    pub code: u16,
     /// The same in a sentence, with what was kept.
     pub message: String,
     /// What to do next.

@@ -49,6 +49,21 @@ pub struct PeerInfo {
     pub trusted: bool,
     /// Whether a person added it.
     pub manually_added: bool,
+    /// Whether it was paired: its certificate is pinned, and it is never called without encryption again.
+    #[serde(default)]
+    pub paired: bool,
+    /// Whether it was only seen on the local network: nothing is known but what it says of itself.
+    #[serde(default)]
+    pub candidate: bool,
+    /// How calls to it travel.
+    #[serde(default)]
+    pub encryption: Encryption,
+    /// What it may do here; empty when it has no key.
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
+    /// Further addresses at which it may be.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub addresses: Vec<String>,
     /// The name of the key with which it calls this node, once it introduced itself.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub principal: Option<String>,
@@ -70,6 +85,19 @@ pub enum PeerStatus {
     Offline,
     /// Not known yet.
     Unknown,
+}
+
+/// How calls to a peer travel.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// TLS 1.3 with the certificate that was exchanged when pairing, and with no other.
+    Pinned,
+    /// TLS 1.3 with whoever answers: safe from listeners, not from impostors.
+    Unpinned,
+    /// Plain HTTP: anybody on the way can read and change everything.
+    #[default]
+    None,
 }
 
 /// Adds a peer by hand. It is asked for its health at once.
@@ -135,6 +163,75 @@ pub struct RemovePeer {
 impl Endpoint for RemovePeer {
     type Reply = Done;
     const SPEC: Spec = Spec::delete("peers.remove", "/api/v1/peers/{nodeId}", Needs::Admin);
+}
+
+/// Changes what a peer may do here. What it does at the moment with other rights ends.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SetPeerScopes {
+    /// Its id.
+    pub node_id: NodeId,
+    /// All that it may do from now on.
+    pub scopes: Vec<Scope>,
+}
+impl Endpoint for SetPeerScopes {
+    type Reply = PeerInfo;
+    const SPEC: Spec = Spec::put("peers.set-scopes", "/api/v1/peers/{nodeId}/scopes", Needs::Admin);
+}
+
+/// Says goodbye for good: the caller has removed this node, so that the keys of both directions are of no use any more. Concerns the caller's own record alone.
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+pub struct LeavePeer {}
+impl Endpoint for LeavePeer {
+    type Reply = Done;
+    const SPEC: Spec = Spec::post("peers.leave", "/api/v1/peers/leave", Needs::Scope(Scope::Status));
+}
+
+/// Tries the way to a peer step by step, from here. The owner may ask about any peer, a peer only about itself: so both ends can be tried from one.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiagnosePeer {
+    /// Its id; `me` for the caller, when it is a peer.
+    pub node_id: NodeId,
+}
+impl Endpoint for DiagnosePeer {
+    type Reply = Diagnosis;
+    const SPEC: Spec = Spec::post("peers.diagnose", "/api/v1/peers/{nodeId}/diagnose", Needs::Scope(Scope::Status));
+}
+
+/// The steps of the way to a peer, up to the first that fails.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Diagnosis {
+    /// In order; every step before the last one succeeded.
+    pub steps: Vec<Step>,
+}
+
+/// One step of the way to a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// `name`, `address`, `port`, `tls`, `pin`, `node`, `clock`, `key`, `scopes` or `version`.
+    pub step: String,
+    /// How it went.
+    pub verdict: Verdict,
+    /// What was seen, in a sentence.
+    pub message: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub fix: Option<String>,
+}
+
+/// How a step went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// As it should.
+    Ok,
+    /// Works, but look at it.
+    Warning,
+    /// Here the way ends.
+    Failed,
 }
 
 /// A node introduces itself. It can change no record but its own.

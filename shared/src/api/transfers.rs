@@ -30,7 +30,7 @@ pub struct StartTransfer {
 }
 impl Endpoint for StartTransfer {
     type Reply = TransferInfo;
-    const SPEC: Spec = Spec::post("transfers.start", "/api/v1/transfers", Needs::Admin);
+    const SPEC: Spec = Spec::post("transfers.start", "/api/v1/transfers", Needs::Local);
 }
 
 /// Which way a transfer goes.
@@ -123,7 +123,7 @@ pub enum TransferState {
 pub struct ListTransfers {}
 impl Endpoint for ListTransfers {
     type Reply = Transfers;
-    const SPEC: Spec = Spec::get("transfers.list", "/api/v1/transfers", Needs::Admin);
+    const SPEC: Spec = Spec::get("transfers.list", "/api/v1/transfers", Needs::Local);
 }
 
 /// Transfers.
@@ -142,7 +142,7 @@ pub struct GetTransfer {
 }
 impl Endpoint for GetTransfer {
     type Reply = TransferInfo;
-    const SPEC: Spec = Spec::get("transfers.get", "/api/v1/transfers/{transferId}", Needs::Admin);
+    const SPEC: Spec = Spec::get("transfers.get", "/api/v1/transfers/{transferId}", Needs::Local);
 }
 
 /// Cancels a transfer. No half file is at the destination; the hidden part of a large one (`.loopsy.*.part`) stays for a day, so that the same transfer goes on from
@@ -155,5 +155,5 @@ pub struct CancelTransfer {
 }
 impl Endpoint for CancelTransfer {
     type Reply = Done;
-    const SPEC: Spec = Spec::delete("transfers.cancel", "/api/v1/transfers/{transferId}", Needs::Admin);
+    const SPEC: Spec = Spec::delete("transfers.cancel", "/api/v1/transfers/{transferId}", Needs::Local);
 }

@@ -50,7 +50,8 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
             Topic::Peers => Needs::Scope(Scope::Status),
             Topic::Jobs => Needs::Scope(Scope::Execute),
             Topic::Context => Needs::Scope(Scope::Context),
-            Topic::Transfers => Needs::Admin,
+            Topic::Transfers => Needs::Local,
+            Topic::Pairing => Needs::Admin,
         })
     };
     let Some(wanted) = wanted else { return Ok(Topic::ALL.into_iter().filter(|topic| may(*topic)).collect()) };
@@ -58,7 +59,7 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
     for word in wanted.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let topic = Topic::ALL.into_iter().find(|topic| topic.as_str() == word).ok_or_else(|| {
             ApiError::new(Code::InvalidRequest, format!("There is no topic `{}`.", loopsy_shared::text::inert(word)))
-                .hint("Topics are peers, jobs, transfers and context.")
+                .hint("Topics are peers, jobs, transfers, context and pairing.")
         })?;
         if !may(topic) {
             return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not watch {word}.", caller.principal.name)));

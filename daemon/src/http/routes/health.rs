@@ -6,6 +6,7 @@ use loopsy_shared::{
         ApiError,
         health::{ContextCounts, GetHealth, GetIdentity, GetStatus, Health, Identity, Status},
     },
+    time,
 };
 
 use crate::{app::App, http::endpoint::Routes, trust::Caller};
@@ -15,11 +16,11 @@ pub(super) fn mount(routes: Routes) -> Routes {
 }
 
 async fn health(app: App, _caller: Caller, _request: GetHealth) -> Result<Health, ApiError> {
-    Ok(Health { status: "ok".to_owned(), node_id: app.node_id.clone(), uptime: app.uptime(), version: VERSION.to_owned() })
+    Ok(Health { status: "ok".to_owned(), node_id: app.node_id.clone(), uptime: app.uptime(), version: VERSION.to_owned(), now: time::now() })
 }
 
-async fn identity(app: App, _caller: Caller, _request: GetIdentity) -> Result<Identity, ApiError> {
-    Ok(app.identity())
+async fn identity(app: App, caller: Caller, _request: GetIdentity) -> Result<Identity, ApiError> {
+    Ok(app.identity_for(&caller))
 }
 
 async fn status(app: App, _caller: Caller, _request: GetStatus) -> Result<Status, ApiError> {

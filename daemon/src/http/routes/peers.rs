@@ -1,13 +1,18 @@
 //! Other nodes that this one knows.
 
+use std::time::Duration;
+
 use loopsy_shared::{
     api::{
-        ApiError, Code, Done,
+        ApiError, Code, Done, Scope,
         health::Identity,
         node::NewKey,
-        peers::{AddPeer, ConnectPeer, Handshake, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer},
+        peers::{
+            AddPeer, ConnectPeer, DiagnosePeer, Diagnosis, Handshake, LeavePeer, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer, SetPeerScopes,
+        },
     },
     config::{self, AllowedKey},
+    id::NodeId,
     secret::Secret,
     text,
 };
@@ -16,13 +21,16 @@ use crate::{
     app::App,
     http::endpoint::Routes,
     settings::Edit,
-    trust::{ADMIN, Caller},
+    peers::PeerError,
+    trust::{ADMIN, AGENT, Caller, Role},
 };
 
 const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
+/// How long a peer may take to hear that it was removed.
+const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) fn mount(routes: Routes) -> Routes {
-    routes.endpoint(list).endpoint(add).endpoint(connect).endpoint(mint).endpoint(remove).endpoint(handshake)
+    routes.endpoint(list).endpoint(add).endpoint(connect).endpoint(mint).endpoint(remove).endpoint(handshake).endpoint(set_scopes).endpoint(diagnose).endpoint(leave)
 }
 
 async fn list(app: App, _caller: Caller, _request: ListPeers) -> Result<Peers, ApiError> {
@@ -39,12 +47,70 @@ async fn connect(app: App, _caller: Caller, request: ConnectPeer) -> Result<Peer
 
 async fn handshake(app: App, caller: Caller, request: Handshake) -> Result<Identity, ApiError> {
     app.peers.handshake(&caller, request).await?;
-    Ok(app.identity())
+    Ok(app.identity_for(&caller))
+}
+
+async fn set_scopes(app: App, _caller: Caller, request: SetPeerScopes) -> Result<PeerInfo, ApiError> {
+    let SetPeerScopes { node_id, scopes } = request;
+    let peer = known(&app, &node_id)?;
+    let Some(name) = peer.principal.filter(|name| app.config().auth.allowed_keys.contains_key(name)) else {
+        return Err(ApiError::new(Code::PeerNoKey, format!("`{}` has no key here, so there is nothing to allow.", peer.hostname)).hint("Pair with it: loopsy pair"));
+    };
+    app.blocking(move |app| {
+        let words: Vec<&str> = Scope::ALL.iter().filter(|scope| scopes.contains(scope)).map(|scope| scope.as_str()).collect();
+        app.settings.edit(&[Edit::SetWords(&["auth", "scopes"], &name, &words)])
+    })
+    .await??;
+    app.trust.refresh();
+    app.peers.tell(&node_id).map_or_else(|| known(&app, &node_id), Ok)
+}
+
+async fn diagnose(app: App, caller: Caller, request: DiagnosePeer) -> Result<Diagnosis, ApiError> {
+    let own = app.peers.of_principal(&caller.principal.name).filter(|_| caller.principal.role == Role::Peer);
+    let node_id = match own {
+        Some(own) if request.node_id.as_str() == "me" || request.node_id == own.node_id => own.node_id,
+        _ if caller.principal.is_owner() => request.node_id,
+        _ => return Err(ApiError::new(Code::ScopeMissing, "A peer may only ask for the way to itself.")),
+    };
+    known(&app, &node_id)?;
+    Ok(app.peers.diagnose(&node_id).await)
+}
+
+async fn leave(app: App, caller: Caller, _request: LeavePeer) -> Result<Done, ApiError> {
+    let name = caller.principal.name.clone();
+    let Some(peer) = app.peers.of_principal(&name).filter(|_| caller.principal.role == Role::Peer) else {
+        return Err(ApiError::new(Code::ScopeMissing, "Only a peer can leave, and only itself."));
+    };
+    tracing::info!(peer = %peer.hostname, "the peer has removed this node");
+    app.peers.left(&peer.node_id).await?;
+    revoke(&app, name).await?;
+    Ok(Done { node_id: Some(peer.node_id), ..Done::OK })
+}
+
+fn known(app: &App, node_id: &NodeId) -> Result<PeerInfo, ApiError> {
+    app.peers.get(node_id).ok_or_else(|| PeerError::NotFound { name: text::inert(node_id.as_str()).into_owned(), near: None }.into())
+}
+
+/// Takes everything out of the config that belongs to a peer's key: from then on nothing is done for it, and what runs ends.
+async fn revoke(app: &App, name: String) -> Result<(), ApiError> {
+    app.blocking(move |app| {
+        let config = app.config();
+        let places: [(&[&str], bool); 3] = [
+            (ALLOWED_KEYS, config.auth.allowed_keys.contains_key(&name)),
+            (&["auth", "scopes"], config.auth.scopes.contains_key(&name)),
+            (&["tls", "pinnedCerts"], config.tls.pinned_certs.contains_key(&name)),
+        ];
+        let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, &name)).collect();
+        if edits.is_empty() { Ok(()) } else { app.settings.edit(&edits) }
+    })
+    .await??;
+    app.trust.refresh();
+    Ok(())
 }
 
 async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey, ApiError> {
     let name = request.name;
-    if !config::is_name(&name) || name.eq_ignore_ascii_case(ADMIN) {
+    if !config::is_name(&name) || [ADMIN, AGENT].iter().any(|own| name.eq_ignore_ascii_case(own)) {
         return Err(ApiError::new(Code::InvalidRequest, format!("`{}` cannot be the name of a peer's key.", text::inert(&name)))
             .hint("Use 1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit."));
     }
@@ -56,12 +122,21 @@ async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey,
 }
 
 async fn remove(app: App, _caller: Caller, request: RemovePeer) -> Result<Done, ApiError> {
-    let peer = app.peers.list().into_iter().find(|peer| peer.node_id == request.node_id);
+    let peer = known(&app, &request.node_id)?;
+    let goodbye = app.peers.farewell(&request.node_id);
     // Its key goes first: should the rest fail, it can be tried again.
-    if let Some(name) = peer.and_then(|peer| peer.principal).filter(|name| app.config().auth.allowed_keys.contains_key(name)) {
-        app.blocking(move |app| app.settings.edit(&[Edit::Remove(ALLOWED_KEYS, &name)])).await??;
-        app.trust.refresh();
+    if let Some(name) = peer.principal {
+        revoke(&app, name).await?;
     }
     app.peers.remove(&request.node_id).await?;
+    if let Some(client) = goodbye {
+        app.tasks.spawn(async move {
+            match tokio::time::timeout(GOODBYE, client.wary().call(LeavePeer {})).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => tracing::info!(peer = %peer.hostname, %error, "the removed peer did not hear of it"),
+                Err(_) => tracing::info!(peer = %peer.hostname, "the removed peer did not hear of it in time"),
+            }
+        });
+    }
     Ok(Done { node_id: Some(request.node_id), ..Done::OK })
 }

@@ -1,0 +1,115 @@
+//! What a pairing leaves behind: a key, a pin and rights in the config, a key in the credentials, a peer.
+
+use loopsy_shared::{
+    api::{ApiError, Code, Scope},
+    config::{AllowedKey, Config},
+};
+
+use super::Pairing;
+use crate::{
+    lp2::{self, Identity},
+    peers::NewPeer,
+    settings::{Edit, SettingsError},
+    trust::{ADMIN, AGENT},
+};
+
+const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
+const SCOPES: &[&str] = &["auth", "scopes"];
+const PINS: &[&str] = &["tls", "pinnedCerts"];
+
+impl Pairing {
+    /// Whether a machine can be taken in under its name.
+    pub(super) fn fits(&self, peer: &Identity) -> Result<String, ApiError> {
+        let name = peer.hostname();
+        if [ADMIN, AGENT].iter().any(|own| name.eq_ignore_ascii_case(own)) {
+            return Err(ApiError::new(Code::PeerNameTaken, format!("The other machine calls itself `{name}`, which no peer can be called. Nothing was kept."))
+                .hint("Give it another server.hostname, and begin again."));
+        }
+        let taken = |error: ApiError| ApiError { message: format!("{} Nothing was kept.", error.message), ..error };
+        let principal = self.0.parts.peers.principal_for(peer.node_id(), name).map_err(|error| taken(error.into()))?;
+        // A key that was made by hand for somebody is not replaced by somebody else's.
+        let made_by_hand = self.config().auth.allowed_keys.contains_key(&principal) && self.0.parts.peers.of_principal(&principal).is_none();
+        if made_by_hand {
+            return Err(ApiError::new(Code::PeerNameTaken, format!("There is a key for `{principal}` in `auth.allowedKeys` already. Nothing was kept."))
+                .hint("Remove that line if it is not needed any more, and begin again."));
+        }
+        Ok(principal)
+    }
+
+    /// Stores what both people agreed to: all of it, or nothing. Returns the name of the other machine's key.
+    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>) -> Result<String, ApiError> {
+        let peer = &pairing.peer;
+        let who = Identity::new(peer.node_id.as_str(), &peer.hostname).ok_or_else(|| ApiError::from(lp2::Refusal::Malformed))?;
+        let name = self.fits(&who)?;
+        let hash = AllowedKey::from_digest(&pairing.minted.digest());
+        let (key, pin, scopes) = (name.clone(), peer.cert_fingerprint.clone(), pairing.scopes.clone());
+        self.edit(move |config, edit| {
+            let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let mut edits = vec![Edit::Set(ALLOWED_KEYS, &key, hash.reveal()), Edit::Set(PINS, &key, &pin)];
+            if scopes != Scope::PEER_DEFAULT {
+                edits.push(Edit::SetWords(SCOPES, &key, &words));
+            } else if config.auth.scopes.contains_key(&key) {
+                edits.push(Edit::Remove(SCOPES, &key));
+            }
+            edit(&edits)
+        })
+        .await?;
+        let mut addresses: Vec<String> = address.into_iter().collect();
+        addresses.extend(peer.addrs.iter().map(ToString::to_string).filter(|ip| !addresses.contains(ip)).collect::<Vec<_>>());
+        let new = NewPeer {
+            node_id: peer.node_id.clone(),
+            hostname: peer.hostname.clone(),
+            addresses,
+            port: peer.port,
+            key: peer.api_key.clone(),
+            principal: name.clone(),
+        };
+        if let Err(error) = self.0.parts.peers.pair(new).await {
+            self.forget(&name).await;
+            return Err(error.into());
+        }
+        tracing::info!(peer = %name, "paired");
+        Ok(name)
+    }
+
+    /// Takes back what [`Pairing::keep`] stored.
+    pub(super) async fn withdraw(&self, name: &str) {
+        tracing::info!(peer = %name, "a pairing that the other machine never confirmed is withdrawn");
+        self.forget(name).await;
+        if let Some(peer) = self.0.parts.peers.of_principal(name)
+            && let Err(error) = self.0.parts.peers.unpair(&peer.node_id).await
+        {
+            tracing::warn!(peer = %name, %error, "cannot be removed");
+        }
+    }
+
+    async fn forget(&self, name: &str) {
+        let key = name.to_owned();
+        let removed = self
+            .edit(move |config, edit| {
+                let places = [
+                    (ALLOWED_KEYS, config.auth.allowed_keys.contains_key(&key)),
+                    (SCOPES, config.auth.scopes.contains_key(&key)),
+                    (PINS, config.tls.pinned_certs.contains_key(&key)),
+                ];
+                let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, &key)).collect();
+                edit(&edits)
+            })
+            .await;
+        if let Err(error) = removed {
+            tracing::error!(peer = %name, error = %error.message, "its key cannot be taken out of the config");
+        }
+    }
+
+    /// Changes the config away from the threads that serve requests; the keys are in force when this returns.
+    async fn edit(
+        &self,
+        work: impl FnOnce(&Config, &dyn Fn(&[Edit<'_>]) -> Result<(), SettingsError>) -> Result<(), SettingsError> + Send + 'static,
+    ) -> Result<(), ApiError> {
+        let settings = self.0.parts.settings.clone();
+        let done = tokio::task::spawn_blocking(move || work(&settings.now(), &|edits| settings.edit(edits))).await;
+        done.map_err(|e| crate::http::internal(&e))??;
+        self.0.parts.trust.refresh();
+        Ok(())
+    }
+}
