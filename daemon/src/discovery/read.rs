@@ -224,7 +224,9 @@ mod tests {
     #[test]
     fn hosts_lose_what_dns_added() {
         let txt = rdata(&[format!("NODEID={ID}").as_bytes()]);
-        for (host, name) in [("Kais-Mac.local.", "Kais-Mac"), ("vm.", "vm"), ("vm.LOCAL", "vm"), ("a.example.com.", "a.example.com"), ("-_x", "x"), ("kai's box", "kai-s-box")] {
+        for (host, name) in
+            [("Kais-Mac.local.", "Kais-Mac"), ("vm.", "vm"), ("vm.LOCAL", "vm"), ("a.example.com.", "a.example.com"), ("-_x", "x"), ("kai's box", "kai-s-box")]
+        {
             assert_eq!(read_one(host, &["10.0.0.1"], &txt).unwrap().hostname, name);
         }
         assert_eq!(read_one(".local.", &["10.0.0.1"], &txt).unwrap().hostname, "loopsy-6f9c1c1e");
