@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use loopsy_shared::config::Config;
+use loopsy_shared::{config::Config, text};
 use mdns_sd::{DaemonEvent, Receiver, ServiceEvent};
 use tokio::{
     sync::watch,
@@ -15,19 +15,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Me, Reach, Sightings, mdns::Mdns, read::read};
 
-/// Before the first new try; doubles up to [`LONGEST_PAUSE`].
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
+/// Before the first new try; doubles up to [`LONGEST_PAUSE`]. Shorter in tests, as are the two below.
+const FIRST_PAUSE: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long an announcement may take; three probes of 250 ms come before it.
-const ANNOUNCE_PATIENCE: Duration = Duration::from_secs(10);
+const ANNOUNCE_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 10 });
 /// Between two times of asking the whole network, which also tells what is still there.
 const REBROWSE: Duration = Duration::from_secs(10 * 60);
 /// After asking: what was not heard again by then is gone.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Before asking again after the library closed the ear of a listener that was too slow; doubles up to [`LONGEST_PAUSE`].
-const DEAF_PAUSE: Duration = Duration::from_secs(1);
-/// Between two looks at the clock.
-const TICK: Duration = Duration::from_secs(2);
+const DEAF_PAUSE: Duration = TICK;
+/// Between two looks at the clock and at the library's cache.
+const TICK: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 5 });
 
 /// Announces this node and hears of others, while the config says so. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -131,7 +131,7 @@ impl Discovery {
                         self.note(None);
                     }
                     Ok(DaemonEvent::Error(error)) => return Err(error.to_string()),
-                    Ok(DaemonEvent::NameChange(change)) => tracing::info!(now = %loopsy_shared::text::inert(&change.new_name), "the announced name is taken by another machine"),
+                    Ok(DaemonEvent::NameChange(change)) => tracing::info!(now = %text::inert(&change.new_name), "the announced name is taken by another machine"),
                     Ok(_) => {}
                     Err(_) => return Err("mDNS ended by itself".to_owned()),
                 },
@@ -180,8 +180,8 @@ impl Discovery {
         let mut before = self.0.problem.lock().unwrap_or_else(PoisonError::into_inner);
         if *before != problem {
             match &problem {
-                Some(problem) => tracing::warn!("{}", loopsy_shared::text::inert(problem)),
-                None => tracing::info!("discovery works again"),
+                Some(problem) => tracing::warn!("{problem}"),
+                None => tracing::info!("discovery has no problem any more"),
             }
             *before = problem;
         }
