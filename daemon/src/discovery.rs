@@ -57,7 +57,10 @@ pub struct Me {
 pub enum Reach {
     /// The local network, on the port of mDNS. A node that listens on loopback only stays silent and deaf: nobody could reach it.
     Lan,
-    /// The loopback interface only, on another UDP port: for tests, trials and the demo. Nothing leaves the machine.
+    /// The loopback interface only, on another UDP port: for tests, trials and the demo.
+    ///
+    /// No packet of mDNS leaves the machine. The kernel still tells its neighbours that the group was joined and left (IGMP, MLD), because the library joins
+    /// on every interface as it starts, before it can be told otherwise; `unshare -n` avoids that too.
     Loopback {
         /// UDP port that all nodes of the trial share.
         port: u16,

@@ -1,4 +1,4 @@
-//! Two nodes on the loopback interface and a port of their own. Nothing leaves the machine.
+//! Nodes on the loopback interface and a port of their own: no packet of mDNS leaves the machine (see [`Reach::Loopback`] for what the kernel sends).
 
 use std::{
     net::{IpAddr, Ipv4Addr, UdpSocket},
