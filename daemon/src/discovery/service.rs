@@ -147,7 +147,11 @@ impl Discovery {
                     if !announced && Instant::now() > announce_by {
                         return Err("no network interface could be used for multicast (UDP port 5353)".to_owned());
                     }
-                    if mdns.is_flooded().await {
+                    let flooded = tokio::select! {
+                        flooded = mdns.is_flooded() => flooded,
+                        () = stop.cancelled() => return Ok(()),
+                    };
+                    if flooded {
                         return Err("somebody floods the network with announcements".to_owned());
                     }
                     ear.look_after(mdns, &self.0.sightings)?;

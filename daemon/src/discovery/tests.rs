@@ -55,7 +55,7 @@ impl Node {
         self.stop.cancel();
         let begun = Instant::now();
         self.task.await.unwrap();
-        assert!(begun.elapsed() < Duration::from_millis(900), "stopping took {:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_millis(700), "stopping took {:?}", begun.elapsed());
         assert!(self.discovery.sightings().list().is_empty());
     }
 }
