@@ -1,0 +1,2 @@
+//! Tests of the protocol.
+pub(super) struct Script(Vec<u8>);
