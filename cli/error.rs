@@ -144,6 +144,12 @@ pub(crate) fn explain(error: &Error) -> Explained {
             exit: UNREACHABLE,
             code: Code::PeerUnreachable.number(),
         },
+        Error::Client(error @ ClientError::Certificate { .. }) => Explained {
+            message: inert(&error.to_string()).into_owned(),
+            hint: Some("If that machine was set up anew, remove it with `loopsy peers remove` and pair again.".to_owned()),
+            exit: UNREACHABLE,
+            code: Code::PeerCertificate.number(),
+        },
         Error::Client(error @ ClientError::Protocol { .. }) => Explained {
             message: inert(&error.to_string()).into_owned(),
             hint: Some("Is another program listening there, or does it run another version of Loopsy?".to_owned()),
@@ -188,12 +194,18 @@ fn sentence(text: &str) -> String {
 /// The exit code for a refusal of a node.
 pub(crate) const fn exit_for(code: Code) -> u8 {
     match code {
-        Code::PeerUnreachable | Code::PeerChanged | Code::ShuttingDown => UNREACHABLE,
+        Code::PeerUnreachable | Code::PeerChanged | Code::PeerCertificate | Code::ShuttingDown => UNREACHABLE,
         Code::MissingKey
         | Code::InvalidKey
         | Code::ScopeMissing
         | Code::ForeignOrigin
+        | Code::NotEncrypted
         | Code::PeerNoKey
+        | Code::PeerPinMissing
+        | Code::PairingProof
+        | Code::PairingBurned
+        | Code::PairingRejected
+        | Code::PairingTooOld
         | Code::CommandDenied
         | Code::PathDenied
         | Code::NameRefused => REFUSED,
@@ -207,10 +219,10 @@ pub(crate) const fn exit_for(code: Code) -> u8 {
 const fn hint_for(error: &ApiError) -> Option<&'static str> {
     match error.code {
         Code::MissingKey | Code::InvalidKey => {
-            Some("Is `--data-dir` the one of the daemon that answers? For a peer, exchange keys again with `loopsy connect`.")
+            Some("Is `--data-dir` the one of the daemon that answers? For a peer, pair again with `loopsy pair`.")
         }
         Code::PeerNotFound | Code::PeerAmbiguous => Some("List the peers with `loopsy peers`."),
-        Code::PeerNoKey => Some("Exchange keys with `loopsy connect`."),
+        Code::PeerNoKey => Some("Pair with `loopsy pair`."),
         Code::PeerUnreachable | Code::PeerChanged => Some("Check it step by step with `loopsy doctor --peer NAME`."),
         Code::Internal => Some("See `loopsy logs --daemon` on that machine."),
         _ => None,

@@ -8,12 +8,13 @@ use std::{
 use loopsy_shared::{
     api::{
         events::Event,
+        health::Identity,
         peers::{Encryption, PeerInfo, PeerStatus},
     },
     client::{Client, ClientError, TlsIdentity, Transport, authority},
     config::Config,
     id::NodeId,
-    text, time,
+    text,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

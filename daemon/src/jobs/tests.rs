@@ -9,7 +9,7 @@ use loopsy_shared::{
 use tokio::io::AsyncWriteExt;
 
 use super::*;
-use crate::trust::Principal;
+use crate::trust::{Principal, Role};
 
 struct Fixture {
     jobs: Jobs,

@@ -43,10 +43,10 @@ impl Peers {
     pub(super) fn ways(&self, info: &PeerInfo) -> Result<Vec<Way>, PeerError> {
         let pin = info.principal.as_deref().and_then(|name| self.0.trust.pin(name));
         match pin {
-            Some(pin) if info.paired => Ok(vec![Way::Pinned(pin)]),
-            _ if info.paired => Err(PeerError::PinMissing(info.hostname.clone())),
-            _ if self.0.config.borrow().tls.enabled => Ok(vec![Way::Encrypted, Way::Plain]),
-            _ => Ok(vec![Way::Plain]),
+            Some(pin) => Ok(vec![Way::Pinned(pin)]),
+            None if info.paired => Err(PeerError::PinMissing(info.hostname.clone())),
+            None if self.0.config.borrow().tls.enabled => Ok(vec![Way::Encrypted, Way::Plain]),
+            None => Ok(vec![Way::Plain]),
         }
     }
 

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, io, path::Path};
 use loopsy_shared::{
     api::{
         context::ContextEntry,
-        peers::{PeerInfo, PeerStatus},
+        peers::{Encryption, PeerInfo, PeerStatus},
     },
     id::NodeId,
     text,
@@ -63,6 +63,12 @@ pub(super) fn peers(path: &Path) -> Result<Vec<PeerInfo>, StoreError> {
         failure_count: u32::try_from(peer.failure_count).unwrap_or(u32::MAX),
         trusted: peer.trusted.unwrap_or_default(),
         manually_added: peer.manually_added.unwrap_or_default(),
+        // A peer that was paired stays paired, so that it is never called without its pin.
+        paired: peer.paired,
+        candidate: false,
+        encryption: Encryption::None,
+        scopes: Vec::new(),
+        addresses: peer.addresses,
         principal: peer.principal,
         last_error: peer.last_error,
         offline_since: peer.offline_since,
@@ -114,6 +120,10 @@ struct Peer {
     last_error: Option<String>,
     #[serde(default, deserialize_with = "maybe_number")]
     offline_since: Option<Millis>,
+    #[serde(default)]
+    paired: bool,
+    #[serde(default)]
+    addresses: Vec<String>,
 }
 
 /// The reference stores whatever it is sent: a value that is not text becomes its JSON.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use loopsy_shared::{
-    api::peers::{PeerInfo, PeerStatus},
+    api::peers::{Encryption, PeerInfo, PeerStatus},
     paths::DataDir,
 };
 use rusqlite::Connection;
@@ -39,6 +39,11 @@ fn peer(name: &str) -> PeerInfo {
         failure_count: 0,
         trusted: true,
         manually_added: false,
+        paired: false,
+        candidate: false,
+        encryption: Encryption::None,
+        scopes: Vec::new(),
+        addresses: Vec::new(),
         principal: None,
         last_error: None,
         offline_since: None,
