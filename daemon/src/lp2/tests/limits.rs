@@ -282,6 +282,5 @@ fn anything_unexpected_ends_an_initiator_without_a_digit() {
 #[test]
 fn every_refusal_has_its_code() {
     let all = [Refusal::NoSession, Refusal::Expired, Refusal::Proof, Refusal::Burned, Refusal::Busy, Refusal::TooOld, Refusal::Rejected, Refusal::Malformed];
-    let codes: Vec<_> = all.iter().map(|refusal| serde_json::to_value(refusal.code()).expect("JSON")).collect();
-    assert_eq!(codes, (7001..=7008).map(serde_json::Value::from).collect::<Vec<_>>());
+    assert_eq!(all.map(|refusal| refusal.code().number()), [7001, 7002, 7003, 7004, 7005, 7006, 7007, 7008]);
 }
