@@ -2,7 +2,10 @@
 
 use std::{mem, time::Duration};
 
-use loopsy_shared::api::{Code, ConfirmPairing, InitiatePairing, PairingConfirmed, PairingEnd, PairingReply, PairingState};
+use loopsy_shared::api::{
+    Code,
+    pairing::{ConfirmPairing, InitiatePairing, PairingConfirmed, PairingEnd, PairingReply, PairingState},
+};
 use loopsy_shared::secret::{Secret, digest};
 use p256::Scalar;
 use rand::CryptoRng;

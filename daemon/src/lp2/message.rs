@@ -2,7 +2,7 @@
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use loopsy_shared::{
-    api::{ConfirmPairing, InitiatePairing, PairingConfirmed, PairingReply},
+    api::pairing::{ConfirmPairing, InitiatePairing, PairingConfirmed, PairingReply},
     secret::Secret,
 };
 

@@ -1,6 +1,6 @@
 //! How a request is refused, and how a pairing ends.
 
-use loopsy_shared::api::{Code, PairingEnd};
+use loopsy_shared::api::{Code, pairing::PairingEnd};
 
 /// Why a request was refused. Never says which check failed beyond this.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

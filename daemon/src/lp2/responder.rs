@@ -6,7 +6,7 @@ mod settle;
 use std::{collections::BTreeSet, fmt, net::IpAddr, time::Duration};
 
 use loopsy_shared::{
-    api::{ConfirmPairing, InitiatePairing, PairingConfirmed, PairingEnd, PairingReply, PairingState},
+    api::pairing::{ConfirmPairing, InitiatePairing, PairingConfirmed, PairingEnd, PairingReply, PairingState},
     secret::Secret,
 };
 use p256::Scalar;
@@ -300,5 +300,23 @@ impl Responder {
             effects.push(ended);
         }
         effects
+    }
+
+    #[cfg(test)]
+    pub(super) fn sid(&self) -> Option<[u8; 16]> {
+        match &self.state {
+            State::Keyed(keyed) => Some(keyed.sid),
+            State::Provisional(settled) => Some(settled.sid),
+            _ => None,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn session(&self) -> Option<&Session> {
+        match &self.state {
+            State::Keyed(keyed) => Some(&keyed.session),
+            State::Provisional(settled) => Some(&settled.session),
+            _ => None,
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{mem, net::IpAddr};
 
-use loopsy_shared::{api::PairingEnd, secret::Secret};
+use loopsy_shared::{api::pairing::PairingEnd, secret::Secret};
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
 

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use loopsy_shared::{api::PairingEnd, secret::digest};
+use loopsy_shared::{api::pairing::PairingEnd, secret::digest};
 use rand::CryptoRng;
 use subtle::ConstantTimeEq;
 
