@@ -7,6 +7,9 @@ pub mod api;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod config;
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod names;
 pub mod paths;
