@@ -21,6 +21,10 @@ demo:
 bench *args:
     scripts/bench {{args}}
 
+# The parsers, fed with what nobody would send
+fuzz *args:
+    scripts/fuzz {{args}}
+
 # The generated documents
 docs:
     cargo run -q -- docs cli > docs/CLI.md

@@ -395,6 +395,49 @@ mod tests {
         }
     }
 
+    /// The chain: 1,000 of 1,000. What is edited is random, and the same in every run.
+    #[test]
+    fn a_thousand_random_edits_are_each_found() {
+        const LINES: usize = 300;
+        let dir = tempfile::tempdir().expect("a directory");
+        let all: Vec<Line> = (0..LINES).map(line).collect();
+        Log::open(dir.path()).expect("opens").append(&all, 1 << 20, 4).expect("writes");
+        let text = fs::read(current(dir.path())).expect("reads");
+        let whole: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+        assert_eq!(verify(dir.path()).expect("reads"), Verdict::Whole { lines: LINES as u64 });
+        let mut state = 0x5eed_u64;
+        let mut below = |most: usize| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as usize % most
+        };
+        for edit in 0..1000 {
+            let mut lines: Vec<Vec<u8>> = whole.iter().map(|line| line.to_vec()).collect();
+            let at = below(LINES);
+            let what = match edit % 3 {
+                0 => {
+                    let line = &mut lines[at];
+                    let place = below(line.len() - 1);
+                    let was = std::mem::replace(&mut line[place], b' ' + below(95) as u8);
+                    if line[place] == was {
+                        line[place] ^= 1;
+                    }
+                    format!("byte {place} of line {at} changed from {was} to {}", line[place])
+                }
+                1 => {
+                    lines.remove(at);
+                    format!("line {at} removed")
+                }
+                _ => {
+                    let with = (at + 1 + below(LINES - 1)) % LINES;
+                    lines.swap(at, with);
+                    format!("lines {at} and {with} swapped")
+                }
+            };
+            fs::write(current(dir.path()), lines.concat()).expect("writes");
+            assert!(matches!(verify(dir.path()).expect("reads"), Verdict::Broken { .. }), "{what}");
+        }
+    }
+
     #[test]
     fn the_chain_goes_on_over_restarts_torn_lines_and_rotation() {
         let dir = log_of(3);

@@ -3,6 +3,7 @@
 mod body;
 mod endpoint;
 mod error;
+mod form;
 mod forward;
 mod gate;
 mod openapi;
@@ -11,5 +12,6 @@ mod routes;
 mod sse;
 
 pub use error::internal;
+pub(crate) use form::PushForm;
 pub use gate::Gate;
 pub use routes::router;

@@ -8,6 +8,8 @@ pub mod discovery;
 pub mod events;
 pub mod files;
 pub mod fsutil;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod identity;
 pub mod jobs;

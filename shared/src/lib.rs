@@ -8,6 +8,9 @@ pub mod api;
 pub mod client;
 pub mod config;
 pub mod fingerprint;
+#[cfg(feature = "client")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod id;
 pub mod names;
 pub mod paths;

@@ -5,6 +5,7 @@ mod context;
 mod crash;
 mod exec;
 mod files;
+mod flood;
 mod forward;
 mod start;
 
@@ -33,7 +34,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 14] = [
+pub(crate) const CASES: [Case; 15] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -48,6 +49,7 @@ pub(crate) const CASES: [Case; 14] = [
     Case { name: "cli", run: cli::cli },
     Case { name: "crash", run: crash::crash },
     Case { name: "forward", run: forward::forward },
+    Case { name: "flood", run: flood::flood },
 ];
 
 /// Where and how much.

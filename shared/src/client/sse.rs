@@ -126,7 +126,7 @@ impl<T> std::fmt::Debug for Streamed<T> {
 }
 
 impl<T: DeserializeOwned> Streamed<T> {
-    pub(super) fn new(bytes: Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>, address: String, job: Option<String>) -> Self {
+    pub(crate) fn new(bytes: Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>, address: String, job: Option<String>) -> Self {
         Self { bytes, buffer: BytesMut::new(), searched: 0, address, job, item: PhantomData }
     }
 

@@ -1,37 +1,21 @@
 //! Single files and directories on this node.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::io;
 
 use axum::{body::Body, extract::Request, response::Response};
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use loopsy_shared::{
-    api::{
-        ApiError, Code, Done, FILE_SIZE_HEADER, MODE_HEADER, MODIFIED_HEADER, SHA256_HEADER,
-        transfer::{ListDirectory, ListTree, Listing, MakeDirectory, PathStat, Pull, Push, PushOffset, Pushed, StatPath, Tree, UploadOffset},
-    },
-    text,
+use loopsy_shared::api::{
+    ApiError, Done, FILE_SIZE_HEADER, MODE_HEADER, MODIFIED_HEADER,
+    transfer::{ListDirectory, ListTree, Listing, MakeDirectory, PathStat, Pull, Push, PushOffset, Pushed, StatPath, Tree, UploadOffset},
 };
-use multer::{Field, Multipart};
 
 use crate::{
     app::App,
     files::PullFile,
-    http::{body, endpoint::Routes},
+    http::{endpoint::Routes, form::PushForm},
     trust::Caller,
 };
-
-/// Most fields before the file, and the longest of them.
-const MOST_FIELDS: usize = 32;
-const LONGEST_FIELD: usize = 64 << 10;
-/// Bytes that may come before the form's parser has anything to give: more than any read from a socket.
-const MOST_HELD: u64 = 4 << 20;
 
 pub(super) fn mount(routes: Routes) -> Routes {
     routes.upload::<Push, _, _, _>(push).endpoint(offset).response(pull).endpoint(list).endpoint(tree).endpoint(stat).endpoint(make_directory)
@@ -60,82 +44,15 @@ async fn offset(app: App, _caller: Caller, request: PushOffset) -> Result<Upload
 
 async fn push(app: App, _caller: Caller, _none: Option<Push>, request: Request) -> Result<Pushed, ApiError> {
     let (parts, body) = request.into_parts();
-    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let boundary = multer::parse_boundary(content_type).map_err(|_| {
-        ApiError::new(Code::UnsupportedMediaType, "A pushed file travels as multipart/form-data.")
-            .hint("Send the field `destPath`, then the file: curl -F destPath=/tmp/x -F file=@x …")
-    })?;
-    // What the form's parser holds back while it looks for the end of a part's head is bounded by what it has been given since it last gave anything.
-    let held = Arc::new(AtomicU64::new(0));
-    let chunks = stream::unfold((body, Arc::clone(&held)), |(mut body, held)| async {
-        let chunk = body::next_chunk(&mut body).await.transpose()?;
-        let chunk = chunk.and_then(|chunk| {
-            let now = held.fetch_add(chunk.len() as u64, Ordering::Relaxed) + chunk.len() as u64;
-            if now > MOST_HELD { Err(ApiError::new(Code::InvalidRequest, "The form has a part without an end to its head.")) } else { Ok(chunk) }
-        });
-        Some((chunk.map_err(io::Error::other), (body, held)))
-    });
-    let mut form = Multipart::new(chunks, boundary);
-    let mut fields = Vec::new();
-    while let Some(mut part) = form.next_field().await.map_err(broken)? {
-        held.store(0, Ordering::Relaxed);
-        if part.file_name().is_none() {
-            if fields.len() >= MOST_FIELDS {
-                return Err(ApiError::new(Code::InvalidRequest, format!("The form has more than {MOST_FIELDS} fields.")));
-            }
-            fields.push(field(part).await?);
-            continue;
-        }
-        let mut file = app.files.begin_push(announced(fields, &parts.headers)?).await?;
-        while let Some(chunk) = part.chunk().await.map_err(broken)? {
-            held.store(0, Ordering::Relaxed);
-            file.write(chunk).await?;
-        }
-        drop(part);
-        // A sender that hashes while it sends knows the hash only now.
-        if let Some(part) = form.next_field().await.map_err(broken)?
-            && part.name() == Some("sha256")
-        {
-            file.expect(&field(part).await?.1)?;
-        }
-        return Ok(file.finish().await?);
+    let mut form = PushForm::new(&parts.headers, body)?;
+    let mut file = app.files.begin_push(form.announced().await?).await?;
+    while let Some(chunk) = form.chunk().await? {
+        file.write(chunk).await?;
     }
-    Err(ApiError::new(Code::TransferFailed, "The form holds no file.").hint("Send the field `destPath` first, then one part with a file name."))
-}
-
-/// Name and text of a field that is no file.
-async fn field(mut part: Field<'_>) -> Result<(String, String), ApiError> {
-    let name = part.name().unwrap_or_default().to_owned();
-    let mut value = Vec::new();
-    while let Some(chunk) = part.chunk().await.map_err(broken)? {
-        value.extend_from_slice(&chunk);
-        if value.len() > LONGEST_FIELD {
-            return Err(ApiError::new(Code::InvalidRequest, format!("The form field `{}` is too long.", text::inert(&name))));
-        }
+    if let Some(hash) = form.hash().await? {
+        file.expect(&hash)?;
     }
-    let value = String::from_utf8(value).map_err(|_| ApiError::new(Code::InvalidRequest, format!("The form field `{}` is not UTF-8.", text::inert(&name))))?;
-    Ok((name, value))
-}
-
-/// The fields that came before the file. The hash may come in a header as well.
-fn announced(fields: Vec<(String, String)>, headers: &HeaderMap) -> Result<Push, ApiError> {
-    let form = serde_html_form::to_string(&fields).map_err(|e| ApiError::new(Code::InvalidRequest, e.to_string()))?;
-    let mut push: Push = serde_html_form::from_str(&form).map_err(|e| {
-        ApiError::new(Code::InvalidRequest, format!("The form is not valid: {}.", text::inert(&e.to_string())))
-            .hint("The field `destPath` must come before the file.")
-    })?;
-    let hash = headers.get(SHA256_HEADER).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    push.sha256 = push.sha256.or(hash);
-    Ok(push)
-}
-
-fn broken(error: multer::Error) -> ApiError {
-    if let multer::Error::StreamReadFailed(cause) = &error
-        && let Some(cause) = cause.downcast_ref::<io::Error>().and_then(|e| e.get_ref()).and_then(|e| e.downcast_ref::<ApiError>())
-    {
-        return cause.clone();
-    }
-    ApiError::new(Code::InvalidRequest, format!("The form breaks off or is malformed: {error}."))
+    Ok(file.finish().await?)
 }
 
 async fn pull(app: App, _caller: Caller, request: Pull, _headers: HeaderMap) -> Result<Response, ApiError> {
