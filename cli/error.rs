@@ -218,9 +218,7 @@ pub(crate) const fn exit_for(code: Code) -> u8 {
 /// What to do, where the node itself said nothing about it.
 const fn hint_for(error: &ApiError) -> Option<&'static str> {
     match error.code {
-        Code::MissingKey | Code::InvalidKey => {
-            Some("Is `--data-dir` the one of the daemon that answers? For a peer, pair again with `loopsy pair`.")
-        }
+        Code::MissingKey | Code::InvalidKey => Some("Is `--data-dir` the one of the daemon that answers? For a peer, pair again with `loopsy pair`."),
         Code::PeerNotFound | Code::PeerAmbiguous => Some("List the peers with `loopsy peers`."),
         Code::PeerNoKey => Some("Pair with `loopsy pair`."),
         Code::PeerUnreachable | Code::PeerChanged => Some("Check it step by step with `loopsy doctor --peer NAME`."),

@@ -79,6 +79,7 @@ async fn begin(stream: TcpStream, from: SocketAddr, tls: &TlsAcceptor, place: &P
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%from, %error, "no delay");
     }
+    let evicted = place.evicted();
     let ready = async {
         let mut byte = [0];
         let first = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut byte)).await;
@@ -86,9 +87,9 @@ async fn begin(stream: TcpStream, from: SocketAddr, tls: &TlsAcceptor, place: &P
             return None;
         }
         if byte != [TLS_HANDSHAKE] {
-            return Some((Box::new(stream) as Box<dyn Io>, Protection::None));
+            return Some((Box::new(Patient::new(stream)) as Box<dyn Io>, Protection::None));
         }
-        match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+        match tokio::time::timeout(HANDSHAKE, tls.accept(Patient::new(stream))).await {
             Ok(Ok(stream)) => {
                 let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).map(|leaf| Fingerprint::of(leaf));
                 Some((Box::new(stream) as Box<dyn Io>, Protection::Tls(certificate)))
@@ -102,7 +103,7 @@ async fn begin(stream: TcpStream, from: SocketAddr, tls: &TlsAcceptor, place: &P
     };
     tokio::select! {
         ready = ready => ready,
-        () = place.evicted().cancelled() => None,
+        () = evicted.cancelled() => None,
         () = stop.cancelled() => None,
     }
 }
@@ -113,7 +114,7 @@ async fn serve_one(stream: Box<dyn Io>, link: Arc<Link>, app: App, router: Route
         .header_read_timeout(HEAD)
         .max_buf_size(512 << 10)
         .half_close(false)
-        .serve_connection(TokioIo::new(Patient::new(stream)), Gate::new(app, router, Arc::clone(&link)))
+        .serve_connection(TokioIo::new(stream), Gate::new(app, router, Arc::clone(&link)))
         .with_upgrades();
     let mut serving = std::pin::pin!(serving);
     let outcome = tokio::select! {

@@ -14,7 +14,7 @@ use loopsy_shared::{
     api::{
         ApiError, Code, Scope,
         events::Event as Change,
-        pairing::{PairingEnd, PairingOutcome, PairingPeer, PairingState, PairingStarted, PairingStatus},
+        pairing::{PairingEnd, PairingOutcome, PairingPeer, PairingStarted, PairingState, PairingStatus},
     },
     client::TlsIdentity,
     config::Config,
@@ -101,17 +101,8 @@ enum Session {
 impl Pairing {
     /// No pairing.
     pub fn new(parts: Parts) -> Self {
-        let idle = PairingStatus {
-            active: false,
-            state: None,
-            sas: None,
-            expires_at: None,
-            peer: None,
-            answered: None,
-            wrong_codes: 0,
-            outcome: None,
-            change: 0,
-        };
+        let idle =
+            PairingStatus { active: false, state: None, sas: None, expires_at: None, peer: None, answered: None, wrong_codes: 0, outcome: None, change: 0 };
         Self(Arc::new(Shared {
             parts,
             begun: Instant::now(),
@@ -230,9 +221,8 @@ impl Pairing {
     /// What this node tells the other one.
     fn introduction(&self, scopes: Option<Vec<Scope>>) -> Result<(Identity, Offer), ApiError> {
         let name = self.config().hostname();
-        let me = Identity::new(self.0.parts.node_id.as_str(), &name).ok_or_else(|| {
-            ApiError::new(Code::ConfigInvalid, format!("`{name}` cannot be a node's name.")).hint("Set server.hostname in config.yaml.")
-        })?;
+        let me = Identity::new(self.0.parts.node_id.as_str(), &name)
+            .ok_or_else(|| ApiError::new(Code::ConfigInvalid, format!("`{name}` cannot be a node's name.")).hint("Set server.hostname in config.yaml."))?;
         let scopes = scopes.unwrap_or_else(|| Scope::PEER_DEFAULT.to_vec());
         if scopes.is_empty() {
             return Err(ApiError::new(Code::InvalidRequest, "A peer that may do nothing is no peer.").hint("Name at least one scope, such as `status`."));

@@ -34,10 +34,10 @@ mod diagnose;
 mod error;
 mod handshake;
 mod health;
+mod list;
 mod paired;
 mod remove;
 mod tombstones;
-mod list;
 mod way;
 
 pub use add::clean_address;

@@ -154,7 +154,10 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
     let bound = listener.local_addr().map_err(|e| RunError::new(e.to_string()))?;
 
     let app = open(dir, settings, bound).await?;
-    let tls = app.tls.server().map_err(|e| RunError::new(format!("The certificate cannot be used: {e}.")).hint("Look at the files in tls/ of the data directory."))?;
+    let tls = app
+        .tls
+        .server()
+        .map_err(|e| RunError::new(format!("The certificate cannot be used: {e}.")).hint("Look at the files in tls/ of the data directory."))?;
     start_services(&app, bound);
     app.peers.add_manual(&config.discovery.manual_peers).await;
     let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone()), TlsAcceptor::from(Arc::new(tls))));

@@ -19,7 +19,8 @@ pub fn identity(dir: &DataDir, hostname: &str) -> io::Result<Arc<TlsIdentity>> {
         (true, true) => {}
         (there, _) => {
             let missing = if there { &key } else { &cert };
-            let said = format!("{} is missing; restore it, or remove the other file beside it to become a new node that has to be paired again", missing.display());
+            let said =
+                format!("{} is missing; restore it, or remove the other file beside it to become a new node that has to be paired again", missing.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, said));
         }
     }

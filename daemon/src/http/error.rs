@@ -7,7 +7,10 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
-use crate::{context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError, settings::SettingsError, store::StoreError, transfers::TransferError};
+use crate::{
+    context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError, settings::SettingsError, store::StoreError,
+    transfers::TransferError,
+};
 
 /// Makes an error response.
 pub(super) fn response(error: &ApiError) -> Response {
@@ -58,7 +61,9 @@ impl From<PeerError> for ApiError {
         match error {
             PeerError::NotFound { .. } => Self::new(Code::PeerNotFound, text).hint("`loopsy peers` lists the peers."),
             PeerError::Ambiguous { .. } => Self::new(Code::PeerAmbiguous, text).hint("Use the node id."),
-            PeerError::NotPaired(name) => Self::new(Code::PeerNoKey, text).hint(format!("Pair with it: `loopsy pair` on `{name}`, then here: loopsy pair {name}")),
+            PeerError::NotPaired(name) => {
+                Self::new(Code::PeerNoKey, text).hint(format!("Pair with it: `loopsy pair` on `{name}`, then here: loopsy pair {name}"))
+            }
             PeerError::Removed(_) => Self::new(Code::PeerNotFound, text),
             PeerError::PinMissing(name) => {
                 Self::new(Code::PeerPinMissing, text).hint(format!("Pair again: loopsy peers remove {name}, then loopsy pair on both machines."))
@@ -70,7 +75,8 @@ impl From<PeerError> for ApiError {
                 .hint("Is the machine on, and does `loopsy status` there say that its daemon runs? `loopsy peers` shows what was seen last."),
             PeerError::Changed { .. } => Self::new(Code::PeerChanged, text)
                 .hint("No key was sent. If the peer moved or was set up anew, remove it and pair again: loopsy peers remove, loopsy pair."),
-            PeerError::KeyRefused(name) => Self::new(Code::PeerNoKey, text).hint(format!("It was revoked there. Remove it here and pair again: loopsy peers remove {name}, then loopsy pair")),
+            PeerError::KeyRefused(name) => Self::new(Code::PeerNoKey, text)
+                .hint(format!("It was revoked there. Remove it here and pair again: loopsy peers remove {name}, then loopsy pair")),
             PeerError::Refused { error, .. } => Self { code: error.code, message: text, hint: error.hint, retry_after: error.retry_after },
             PeerError::NameTaken(_) => Self::new(Code::PeerNameTaken, text).hint("Give one of the two another server.hostname, or remove the old peer first."),
             PeerError::Invalid(_) => Self::new(Code::InvalidRequest, text),

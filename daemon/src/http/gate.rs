@@ -198,10 +198,9 @@ fn protected(app: &App, principal: &Principal, link: &Link) -> Result<(), ApiErr
             format!("The key of `{}` is only taken from the machine that was paired, and this one shows another certificate.", principal.name),
             "If that machine was set up anew, remove it with `loopsy peers remove` on both sides and pair again with `loopsy pair`.",
         ),
-        (Some(_), Protection::None) => refuse(
-            format!("The key of `{}` is only taken over TLS, from the machine that was paired.", principal.name),
-            "The port speaks TLS too: use https.",
-        ),
+        (Some(_), Protection::None) => {
+            refuse(format!("The key of `{}` is only taken over TLS, from the machine that was paired.", principal.name), "The port speaks TLS too: use https.")
+        }
         (None, Protection::Tls(_)) => Ok(()),
         (None, Protection::None) if link.from.is_loopback() => Ok(()),
         (None, Protection::None) if principal.role != Role::Peer => {

@@ -1,5 +1,4 @@
 //! A connection whose reader must not stand still.
-#![cfg_attr(not(test), expect(dead_code, reason = "the accept loop is about to call it"))]
 
 use std::{
     future::Future,

@@ -1,5 +1,4 @@
 //! Counts connections by source and knows which to give up first.
-#![cfg_attr(not(test), expect(dead_code, reason = "the accept loop is about to call it"))]
 
 use std::{
     cmp::Reverse,

@@ -125,7 +125,8 @@ impl Pairing {
                 Effect::KeyExposed { from } => {
                     let message = format!("A machine at {from} came with the old pairing and sent its own key over the network in clear.");
                     tracing::warn!(%from, "{message}");
-                    let hint = "Change the key on that machine; its version speaks only the old pairing, which is not safe. `loopsy connect` exchanges keys by hand.";
+                    let hint =
+                        "Change the key on that machine; its version speaks only the old pairing, which is not safe. `loopsy connect` exchanges keys by hand.";
                     invite.because = Some(ApiError::new(Code::PairingTooOld, message).hint(hint));
                 }
                 Effect::Ended(end) => self.end(end, invite.because.take()),

@@ -58,12 +58,9 @@ impl Pairing {
         let now = status.wait_for(far).await.map(|status| status.clone()).unwrap_or_else(|_| self.status());
         match now.outcome.as_ref().filter(|_| !now.active) {
             None => Ok(now),
-            Some(outcome) => Err(ApiError {
-                code: Code::from_number(outcome.code, 400),
-                message: outcome.message.clone(),
-                hint: outcome.hint.clone(),
-                retry_after: None,
-            }),
+            Some(outcome) => {
+                Err(ApiError { code: Code::from_number(outcome.code, 400), message: outcome.message.clone(), hint: outcome.hint.clone(), retry_after: None })
+            }
         }
     }
 
@@ -227,11 +224,15 @@ fn refused(address: &str, error: &ApiError) -> ApiError {
             (format!("The machine at {address} does not wait for anybody. Nothing was kept."), "Run `loopsy pair` there first, and use the code that it shows.")
         }
         Code::PairingExpired => (format!("The invite of the machine at {address} has expired. Nothing was kept."), "Run `loopsy pair` there again."),
-        Code::PairingProof => ("The code is wrong. Nothing was kept.".to_owned(), "Look at the other machine's screen and try again: three wrong codes end the invite."),
+        Code::PairingProof => {
+            ("The code is wrong. Nothing was kept.".to_owned(), "Look at the other machine's screen and try again: three wrong codes end the invite.")
+        }
         Code::PairingBurned => {
             (format!("The invite of the machine at {address} was ended by wrong codes. Nothing was kept."), "Run `loopsy pair` there again for a new code.")
         }
-        Code::PairingBusy => (format!("The machine at {address} is in the middle of another pairing. Nothing was kept."), "Wait until it is done, and try again."),
+        Code::PairingBusy => {
+            (format!("The machine at {address} is in the middle of another pairing. Nothing was kept."), "Wait until it is done, and try again.")
+        }
         Code::PairingRejected => (format!("The machine at {address} refused. Nothing was kept."), "Its screen says why. Then begin again: loopsy pair"),
         Code::RateLimited => (format!("The machine at {address} was asked too often. Nothing was kept."), "Wait a minute, and try again."),
         Code::ForeignOrigin => (format!("The machine at {address} does not know itself by this name. Nothing was kept."), "Use its IP address."),

@@ -23,9 +23,8 @@ impl Peers {
         }
         let table = self.table();
         let tombstones = self.tombstones();
-        let unknown = |seen: &Sighting| {
-            seen.node_id != self.0.own && !tombstones.covers(&seen.node_id) && !table.iter().any(|peer| peer.info.node_id == seen.node_id)
-        };
+        let unknown =
+            |seen: &Sighting| seen.node_id != self.0.own && !tombstones.covers(&seen.node_id) && !table.iter().any(|peer| peer.info.node_id == seen.node_id);
         seen.into_iter().filter(unknown).map(candidate).collect()
     }
 

@@ -64,7 +64,9 @@ impl Peers {
         let places = match self.resolve(&info).await {
             Ok(places) => places,
             Err(cause) => {
-                let fix = format!("Use its IP address: `loopsy peers add` with it, or pair again. Names that end in .local need mDNS on `{name}` and in this network.");
+                let fix = format!(
+                    "Use its IP address: `loopsy peers add` with it, or pair again. Names that end in .local need mDNS on `{name}` and in this network."
+                );
                 return steps.fail("address", format!("The name `{}` leads nowhere: {cause}.", info.address), fix);
             }
         };
@@ -88,15 +90,23 @@ impl Peers {
             Ok(found) => found,
             Err((_, Unwell::Certificate(mismatch))) => {
                 steps.ok("tls", "It speaks TLS 1.3.".to_owned());
-                let fix = format!("If `{name}` was set up anew: `loopsy peers remove {name}`, then pair again. If not, another machine has its address, or somebody stands in between.");
+                let fix = format!(
+                    "If `{name}` was set up anew: `loopsy peers remove {name}`, then pair again. If not, another machine has its address, or somebody stands in between."
+                );
                 return steps.fail("pin", format!("It is not the machine that was paired: {mismatch}. Nothing was sent."), fix);
             }
             Err((Way::Pinned(_), Unwell::Silent(cause))) => {
-                let fix = format!("Does another program listen there, or an old version? `loopsy status` on `{name}` says which port is right. Without TLS nothing is sent.");
+                let fix = format!(
+                    "Does another program listen there, or an old version? `loopsy status` on `{name}` says which port is right. Without TLS nothing is sent."
+                );
                 return steps.fail("tls", format!("It takes connections, but does not speak TLS as a node does: {cause}."), fix);
             }
             Err((_, Unwell::Silent(cause))) => {
-                return steps.fail("node", format!("It takes connections, but is no node: {cause}."), format!("`loopsy status` on `{name}` says which port is right."));
+                return steps.fail(
+                    "node",
+                    format!("It takes connections, but is no node: {cause}."),
+                    format!("`loopsy status` on `{name}` says which port is right."),
+                );
             }
         };
         match way {
@@ -201,9 +211,12 @@ fn explain_closed(name: &str, errors: &[(SocketAddr, io::Error)]) -> (String, St
     let refused = errors.iter().any(|(_, error)| error.kind() == io::ErrorKind::ConnectionRefused);
     let (inner, neighbour) = (errors.iter().any(|(at, _)| is_container(at.ip())), errors.iter().any(|(at, _)| network::is_neighbour(at.ip())));
     let fix = if refused {
-        format!("The machine is there, and nothing listens: `loopsy start` on `{name}`. If its daemon runs, `server.host` or `server.port` in its config.yaml may be another.")
+        format!(
+            "The machine is there, and nothing listens: `loopsy start` on `{name}`. If its daemon runs, `server.host` or `server.port` in its config.yaml may be another."
+        )
     } else if inner {
-        "This is an address that containers and virtual machines use behind their host (NAT). Publish the port on the host, and use the host's address.".to_owned()
+        "This is an address that containers and virtual machines use behind their host (NAT). Publish the port on the host, and use the host's address."
+            .to_owned()
     } else if neighbour {
         format!(
             "It is in this machine's own network and does not answer: is `{name}` switched on and awake? A firewall there may drop the port. If both are on the same Wi-Fi, its access point may keep clients apart (AP or client isolation)."
@@ -225,7 +238,11 @@ fn clock(steps: &mut Steps, health: &Health) {
     }
     let apart = Duration::from_millis(health.now.abs_diff(time::now()));
     if apart > CLOCKS_APART {
-        steps.warn("clock", format!("The two clocks are {} s apart.", apart.as_secs()), "Set both by NTP: expiry of values and the order of messages depend on it.");
+        steps.warn(
+            "clock",
+            format!("The two clocks are {} s apart.", apart.as_secs()),
+            "Set both by NTP: expiry of values and the order of messages depend on it.",
+        );
     } else {
         steps.ok("clock", "The two clocks agree.".to_owned());
     }

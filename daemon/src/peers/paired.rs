@@ -32,7 +32,8 @@ impl Peers {
     /// Another node with a key has that hostname: it is not taken over.
     pub fn principal_for(&self, node_id: &NodeId, hostname: &str) -> Result<String, PeerError> {
         let table = self.table();
-        let same_name = |info: &PeerInfo| info.hostname.eq_ignore_ascii_case(hostname) || info.principal.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(hostname));
+        let same_name =
+            |info: &PeerInfo| info.hostname.eq_ignore_ascii_case(hostname) || info.principal.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(hostname));
         if table.iter().any(|peer| peer.info.node_id != *node_id && (peer.info.trusted || peer.info.principal.is_some()) && same_name(&peer.info)) {
             return Err(PeerError::NameTaken(hostname.to_owned()));
         }

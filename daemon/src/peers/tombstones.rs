@@ -8,7 +8,7 @@ use loopsy_shared::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Peers, PeerError, PeerInfo};
+use super::{PeerError, PeerInfo, Peers};
 use crate::store::Write;
 
 /// Where the store keeps them.
@@ -91,7 +91,9 @@ mod tests {
     #[test]
     fn tombstones_are_kept_and_bounded() {
         let mut stones = Tombstones::default();
-        let info = |n: usize| super::super::stranger(NodeId::from(format!("{n:08}-0000")), String::new(), "10.0.0.1".to_owned(), u16::try_from(n % 60_000).unwrap_or(1));
+        let info = |n: usize| {
+            super::super::stranger(NodeId::from(format!("{n:08}-0000")), String::new(), "10.0.0.1".to_owned(), u16::try_from(n % 60_000).unwrap_or(1))
+        };
         (0..MOST + 5).for_each(|n| stones.set(&info(n)));
         assert_eq!(stones.0.len(), MOST);
         let json = serde_json::to_string(&stones).expect("json");

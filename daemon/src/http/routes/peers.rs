@@ -7,9 +7,7 @@ use loopsy_shared::{
         ApiError, Code, Done, Scope,
         health::Identity,
         node::NewKey,
-        peers::{
-            AddPeer, ConnectPeer, DiagnosePeer, Diagnosis, Handshake, LeavePeer, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer, SetPeerScopes,
-        },
+        peers::{AddPeer, ConnectPeer, DiagnosePeer, Diagnosis, Handshake, LeavePeer, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer, SetPeerScopes},
     },
     config::{self, AllowedKey},
     id::NodeId,
@@ -20,8 +18,8 @@ use loopsy_shared::{
 use crate::{
     app::App,
     http::endpoint::Routes,
-    settings::Edit,
     peers::PeerError,
+    settings::Edit,
     trust::{ADMIN, AGENT, Caller, Role},
 };
 
@@ -30,7 +28,16 @@ const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
 const GOODBYE: Duration = Duration::from_secs(3);
 
 pub(super) fn mount(routes: Routes) -> Routes {
-    routes.endpoint(list).endpoint(add).endpoint(connect).endpoint(mint).endpoint(remove).endpoint(handshake).endpoint(set_scopes).endpoint(diagnose).endpoint(leave)
+    routes
+        .endpoint(list)
+        .endpoint(add)
+        .endpoint(connect)
+        .endpoint(mint)
+        .endpoint(remove)
+        .endpoint(handshake)
+        .endpoint(set_scopes)
+        .endpoint(diagnose)
+        .endpoint(leave)
 }
 
 async fn list(app: App, _caller: Caller, _request: ListPeers) -> Result<Peers, ApiError> {
@@ -54,7 +61,9 @@ async fn set_scopes(app: App, _caller: Caller, request: SetPeerScopes) -> Result
     let SetPeerScopes { node_id, scopes } = request;
     let peer = known(&app, &node_id)?;
     let Some(name) = peer.principal.filter(|name| app.config().auth.allowed_keys.contains_key(name)) else {
-        return Err(ApiError::new(Code::PeerNoKey, format!("`{}` has no key here, so there is nothing to allow.", peer.hostname)).hint("Pair with it: loopsy pair"));
+        return Err(
+            ApiError::new(Code::PeerNoKey, format!("`{}` has no key here, so there is nothing to allow.", peer.hostname)).hint("Pair with it: loopsy pair")
+        );
     };
     app.blocking(move |app| {
         let words: Vec<&str> = Scope::ALL.iter().filter(|scope| scopes.contains(scope)).map(|scope| scope.as_str()).collect();
