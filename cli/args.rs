@@ -1,14 +1,22 @@
 //! The command line: every command, every option and all help text.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 
-use loopsy_shared::{
-    api::{context::Ttl, execute::Timeout},
-    config::DEFAULT_PORT,
-};
+use loopsy_shared::api::execute::Timeout;
+
+mod context;
+mod pair;
+mod parse;
+mod peers;
+
+pub(crate) use context::Context;
+pub(crate) use pair::{Connect, Pair};
+pub(crate) use parse::{parse_address, parse_place};
+use parse::{parse_env, parse_lines, parse_timeout};
+pub(crate) use peers::Peers;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -71,13 +79,20 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// See Loopsy work: two throw-away nodes on this machine
     Demo(Demo),
-    /// List, add and remove other machines
+    /// Pair with another machine: type six digits there, compare six digits on both screens
+    ///
+    /// Without an address this machine shows a code and waits; `loopsy pair ADDRESS` on the other machine asks for it. Both people then compare the digits that
+    /// both screens show, and answer. Nothing is kept before both have said yes. The connection is encrypted, and both certificates are pinned.
+    Pair(Pair),
+    /// List, add and remove other machines, and say what they may do here
     Peers {
         /// What to do; lists when absent.
         #[command(subcommand)]
         command: Option<Peers>,
     },
-    /// Connect another machine by exchanging keys by hand
+    /// Connect another machine by exchanging keys by hand, without encryption
+    ///
+    /// For machines that cannot be paired. `loopsy pair` is the better way: it encrypts, and knows the other machine by its certificate.
     Connect(Connect),
     /// Run a command on a peer
     ///
@@ -194,47 +209,6 @@ pub(crate) struct Demo {
     pub size: u64,
 }
 
-/// `loopsy peers ..`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Peers {
-    /// List the peers
-    List,
-    /// Add a peer by its address
-    Add {
-        /// Host name or IP address; `host:port` and `[v6]:port` work too
-        address: String,
-        /// Port [default: 19532]
-        port: Option<u16>,
-    },
-    /// Remove a peer and the keys of both directions
-    Remove {
-        /// Name, node id, or the beginning of a node id
-        peer: String,
-        /// Do not ask
-        #[arg(long, short)]
-        yes: bool,
-    },
-}
-
-/// `loopsy connect`.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct Connect {
-    /// Where the other machine is: `ADDRESS`, `ADDRESS:PORT` or `[IPV6]:PORT`; asked for when absent
-    pub address: Option<String>,
-    /// Record the other machine's requests under this name [default: peer-<address>]
-    #[arg(long)]
-    pub name: Option<String>,
-    /// Read the other machine's key from standard input instead of asking
-    #[arg(long)]
-    pub key_stdin: bool,
-    /// Only make a key for the other machine and print it
-    #[arg(long, conflicts_with_all = ["key_stdin", "no_mint"])]
-    pub mint_only: bool,
-    /// Make no key for the other machine
-    #[arg(long)]
-    pub no_mint: bool,
-}
-
 /// `loopsy exec`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Exec {
@@ -277,83 +251,6 @@ pub(crate) struct Transfer {
     /// Copy also what `.gitignore` and `.loopsyignore` files name
     #[arg(long)]
     pub no_ignore: bool,
-}
-
-/// `loopsy context ..`.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Context {
-    /// Store a value under a key
-    Set {
-        /// The key, up to 256 characters
-        key: String,
-        /// The value; `-` reads standard input
-        #[arg(allow_hyphen_values = true)]
-        value: String,
-        /// Seconds until the entry expires
-        #[arg(long, value_name = "SECONDS", value_parser = parse_ttl)]
-        ttl: Option<Ttl>,
-        /// Store only if the entry has this version; 0 only if there is none
-        #[arg(long, value_name = "N")]
-        if_version: Option<u64>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Print a value
-    Get {
-        /// The key
-        key: String,
-        #[command(flatten)]
-        at: At,
-    },
-    /// List entries
-    List {
-        /// Only keys that begin with this
-        #[arg(long)]
-        prefix: Option<String>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Delete an entry
-    Delete {
-        /// The key
-        key: String,
-        /// Delete only if the entry has this version
-        #[arg(long, value_name = "N")]
-        if_version: Option<u64>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Print one line for each change, until Ctrl-C
-    Watch {
-        /// Only keys that begin with this
-        #[arg(long)]
-        prefix: Option<String>,
-        #[command(flatten)]
-        at: At,
-    },
-    /// Write all entries as JSON
-    Export {
-        /// The file; standard output when absent
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-    },
-    /// Store the entries of an export, all or none
-    Import {
-        /// The file; `-` reads standard input
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-        /// Also remove every entry that is not in the file
-        #[arg(long)]
-        replace: bool,
-    },
-}
-
-/// Whose context is meant.
-#[derive(Debug, ClapArgs)]
-pub(crate) struct At {
-    /// Ask this peer instead of this machine
-    #[arg(long, value_name = "PEER")]
-    pub peer: Option<String>,
 }
 
 /// `loopsy key ..`.
@@ -403,70 +300,6 @@ pub(crate) enum Document {
     Api,
 }
 
-/// Reads `250`, `250ms`, `30s`, `5m`, `1.5h`.
-pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let value: f64 = number.parse().map_err(|_| format!("`{text}` is not a duration; write `30s`, `5m`, `1h`, or milliseconds"))?;
-    let millis = match unit {
-        "" | "ms" => value,
-        "s" => value * 1000.0,
-        "m" | "min" => value * 60_000.0,
-        "h" => value * 3_600_000.0,
-        _ => return Err(format!("`{unit}` is not a unit of time; use `ms`, `s`, `m` or `h`")),
-    };
-    Duration::try_from_secs_f64(millis / 1000.0).map_err(|_| format!("`{text}` is too long"))
-}
-
-fn parse_timeout(text: &str) -> Result<Timeout, String> {
-    Timeout::from_millis(parse_duration(text)?.as_secs_f64() * 1000.0)
-}
-
-fn parse_ttl(text: &str) -> Result<Ttl, String> {
-    let seconds = text.parse().map_err(|_| format!("ttl must be a positive whole number of seconds, not `{text}`"))?;
-    Ttl::from_seconds(seconds)
-}
-
-fn parse_env(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        _ => Err("write it as NAME=VALUE".to_owned()),
-    }
-}
-
-fn parse_lines(text: &str) -> Result<usize, String> {
-    if text == "all" { Ok(usize::MAX) } else { text.parse().map_err(|_| "write a number of lines, or `all`".to_owned()) }
-}
-
-/// Reads `host`, `host:port`, `v6`, `[v6]` and `[v6]:port`, with a port given apart from it winning over none.
-///
-/// # Errors
-/// A sentence, when it is neither.
-pub(crate) fn parse_address(text: &str, port: Option<u16>) -> Result<(String, u16), String> {
-    let complaint = |why: &str| format!("`{}` is not an address: {why}.", loopsy_shared::text::inert(text));
-    let (host, inner) = if let Some(rest) = text.strip_prefix('[') {
-        let (host, rest) = rest.split_once(']').ok_or_else(|| complaint("the bracket is not closed"))?;
-        match (rest, rest.strip_prefix(':')) {
-            ("", _) => (host, None),
-            (_, Some(port)) => (host, Some(port)),
-            (_, None) => return Err(complaint("a port after brackets begins with `:`")),
-        }
-    } else {
-        match text.split_once(':') {
-            Some((host, port)) if !port.contains(':') => (host, Some(port)),
-            _ => (text, None),
-        }
-    };
-    if host.is_empty() || host.contains(|c: char| c.is_whitespace() || "/@?#".contains(c)) {
-        return Err(complaint("write a host name or an IP address, with `:port` if needed"));
-    }
-    let inner = inner.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(|| complaint("the port must be 1 to 65535"))).transpose()?;
-    match (inner, port) {
-        (Some(a), Some(b)) if a != b => Err(complaint("the port is given twice")),
-        _ => Ok((host.to_owned(), inner.or(port).unwrap_or(DEFAULT_PORT))),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -503,31 +336,5 @@ mod tests {
             assert!(Args::try_parse_from(line).expect("parses").global.json);
         }
         assert!(Args::try_parse_from(["loopsy", "context", "list", "--data-dir", "/x", "-q"]).expect("parses").global.quiet);
-    }
-
-    #[test]
-    fn durations() {
-        for (text, ms) in [("250", 250), ("250ms", 250), ("30s", 30_000), ("5m", 300_000), ("1.5h", 5_400_000)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
-        }
-        for bad in ["", "s", "-1", "1d", "1.2.3s", "99999999999999999999999999h"] {
-            assert!(parse_duration(bad).is_err(), "{bad}");
-        }
-        assert!(parse_timeout("0").is_err());
-        assert!(parse_timeout("1000h").is_err());
-    }
-
-    #[test]
-    fn addresses() {
-        let ok = |text, port| parse_address(text, port).expect(text);
-        assert_eq!(ok("192.168.1.5", None), ("192.168.1.5".to_owned(), DEFAULT_PORT));
-        assert_eq!(ok("kai.local:1", None), ("kai.local".to_owned(), 1));
-        assert_eq!(ok("fe80::1", Some(7)), ("fe80::1".to_owned(), 7));
-        assert_eq!(ok("[fe80::1]:9", None), ("fe80::1".to_owned(), 9));
-        assert_eq!(ok("[::1]", None), ("::1".to_owned(), DEFAULT_PORT));
-        for bad in ["", ":1", "a:0", "a:70000", "a:x", "[::1", "[::1]9", "http://a", "a b"] {
-            assert!(parse_address(bad, None).is_err(), "{bad}");
-        }
-        assert!(parse_address("a:1", Some(2)).is_err());
     }
 }

@@ -21,6 +21,7 @@ mod init;
 mod jobs;
 mod key;
 mod logs;
+mod pair;
 mod peer;
 mod transfer;
 
@@ -44,6 +45,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<u8, Error> {
         Command::Reload => wait(daemon::reload(ctx)),
         Command::Doctor(doctor) => wait(doctor::run(ctx, doctor.peer.as_deref())),
         Command::Demo(demo) => wait(demo::run(ctx, &demo)),
+        Command::Pair(pair) => wait(pair::run(ctx, pair)),
         Command::Peers { command } => wait(peer::run(ctx, command)),
         Command::Connect(connect) => wait(connect::run(ctx, connect)),
         Command::Exec(exec) => wait(exec::run(ctx, exec)),

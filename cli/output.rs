@@ -128,11 +128,12 @@ impl Output {
     }
 }
 
-/// A table for people. Cells are made inert; the last cell of a row can have a style.
+/// A table for people. Cells are made inert; the last cells of a row can have a style.
 #[derive(Debug)]
 pub(crate) struct Table {
     comfy: Comfy,
-    last: Vec<(String, Style)>,
+    /// Of every row the styled cells at its end, last one first.
+    tails: Vec<Vec<(String, Style)>>,
 }
 
 impl Table {
@@ -143,30 +144,45 @@ impl Table {
         for column in comfy.column_iter_mut() {
             column.set_padding((0, 2));
         }
-        Self { comfy, last: Vec::new() }
+        Self { comfy, tails: Vec::new() }
     }
 
-    /// Adds a row.
+    /// Adds a row whose last cell has a style.
     pub(crate) fn row(&mut self, cells: &[&str], last: Style) {
+        self.row_with(cells, &[last]);
+    }
+
+    /// Adds a row whose last cells have these styles.
+    pub(crate) fn row_with(&mut self, cells: &[&str], styles: &[Style]) {
         let cells: Vec<String> = cells.iter().map(|cell| inert(cell).into_owned()).collect();
-        self.last.push((cells.last().cloned().unwrap_or_default(), last));
+        self.tails.push(cells.iter().rev().cloned().zip(styles.iter().rev().copied()).collect());
         self.comfy.add_row(cells);
     }
 
     /// Prints it.
     pub(crate) fn print(&self, output: Output) -> Result<(), Error> {
         for (index, line) in self.comfy.trim_fmt().lines().enumerate() {
-            let styled = match index.checked_sub(1).and_then(|row| self.last.get(row)) {
+            let styled = match index.checked_sub(1).and_then(|row| self.tails.get(row)) {
                 None => paint(FAINT, line),
-                Some((last, style)) => match line.strip_suffix(last.trim_end()) {
-                    Some(rest) if !last.is_empty() => format!("{rest}{}", paint(*style, last)),
-                    _ => line.to_owned(),
-                },
+                Some(tail) => style_tail(line, tail),
             };
             output.line(styled)?;
         }
         Ok(())
     }
+}
+
+/// Puts styles on the cells at the end of a line, last one first. Done after the layout, which would count the styles' bytes as width.
+fn style_tail(line: &str, tail: &[(String, Style)]) -> String {
+    let (mut rest, mut done) = (line, String::new());
+    for (cell, style) in tail {
+        let text = rest.trim_end();
+        let Some(before) = text.strip_suffix(cell.trim_end()) else { break };
+        let padding = rest.get(text.len()..).unwrap_or_default();
+        done = if cell.is_empty() { format!("{padding}{done}") } else { format!("{}{padding}{done}", paint(*style, cell.trim_end())) };
+        rest = before;
+    }
+    format!("{rest}{done}")
 }
 
 /// `3 h 12 min`, `850 ms`.
@@ -203,6 +219,13 @@ mod tests {
         for (ms, text) in [(12, "12 ms"), (1500, "1.5 s"), (61_000, "1 min 1 s"), (3_600_000, "1 h 0 min"), (90_000_000, "1 d 1 h")] {
             assert_eq!(span(Duration::from_millis(ms)), text);
         }
+    }
+
+    #[test]
+    fn cells_at_the_end_are_styled_where_they_stand() {
+        let tail = [("online".to_owned(), GOOD), ("none".to_owned(), WARN)];
+        assert_eq!(style_tail("kai  none    online", &tail), format!("kai  {}    {}", paint(WARN, "none"), paint(GOOD, "online")));
+        assert_eq!(style_tail("kai", &tail), "kai");
     }
 
     #[test]

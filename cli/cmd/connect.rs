@@ -2,9 +2,10 @@
 
 use std::{
     io::{self, IsTerminal},
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    net::{IpAddr, Ipv4Addr},
 };
 
+use loopsy_daemon::network::own_addresses;
 use loopsy_shared::{
     api::{
         health::GetStatus,
@@ -24,6 +25,10 @@ use crate::{
     output::{FAINT, GOOD, STRONG, WARN, paint},
 };
 
+/// Said before anything is exchanged.
+const UNSAFE: &str = "This connection will not be encrypted, and the other machine is not known by its certificate: whoever is in the network can read and change everything. \
+     `loopsy pair` is the better way; use this one for machines that cannot be paired.";
+
 pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
     let client = ctx.client()?;
     if args.key_stdin && args.address.is_none() {
@@ -38,6 +43,7 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
         ctx.out.show(&minted, |minted| ctx.out.line(minted.key.reveal()))?;
         return DONE;
     }
+    ctx.out.remark(paint(WARN, UNSAFE));
     if !args.key_stdin {
         introduce(ctx).await?;
     }
@@ -88,33 +94,13 @@ async fn introduce(ctx: &Ctx) -> Result<(), Error> {
     let local = ctx.local()?;
     let port = local.runtime.as_ref().map_or(local.config.server.port, |runtime| runtime.port);
     ctx.out.say(format_args!("This machine is {}. The other one reaches it at:", paint(STRONG, inert(&status.hostname))))?;
-    for address in own_addresses(&local.config.server.host) {
+    for address in own_addresses(local.config.server.host.parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) {
         ctx.out.say(format_args!("  {}", paint(STRONG, authority(&address.to_string(), port))))?;
         if address.is_loopback() {
             ctx.out.say(paint(WARN, "  Only this machine itself reaches that. For others, set `server.host` to 0.0.0.0 in config.yaml and restart."))?;
         }
     }
-    ctx.out.say(paint(WARN, "The connection is not encrypted until the machines are paired. Use it only in a network that you trust."))?;
     ctx.out.say(paint(FAINT, "Run `loopsy connect` on the other machine too: each needs the key that the other one shows.\n"))
-}
-
-/// The addresses at which a listener bound to `host` is reached from elsewhere. Asks the routing table; sends nothing.
-fn own_addresses(host: &str) -> Vec<IpAddr> {
-    if let Ok(ip) = host.parse::<IpAddr>()
-        && !ip.is_unspecified()
-    {
-        return vec![ip];
-    }
-    let towards = |bind: IpAddr, to: IpAddr| {
-        let socket = UdpSocket::bind((bind, 0)).ok()?;
-        socket.connect((to, 9)).ok()?;
-        socket.local_addr().ok().map(|at| at.ip()).filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
-    };
-    // Addresses for documentation: no host has them, every default route leads to them.
-    let v4 = towards(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into());
-    let v6 = towards(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into());
-    let found: Vec<IpAddr> = v4.into_iter().chain(v6).collect();
-    if found.is_empty() { vec![Ipv4Addr::LOCALHOST.into()] } else { found }
 }
 
 /// The name under which the other machine's requests are recorded.
@@ -157,7 +143,11 @@ fn done(ctx: &Ctx, peer: &PeerInfo) -> Result<(), Error> {
         paint(GOOD, "✓"),
         paint(STRONG, &name),
         inert(&authority(&peer.address, peer.port)),
-        paint(WARN, "not encrypted")
+        paint(WARN, "not encrypted, not pinned")
+    ))?;
+    ctx.out.say(paint(
+        WARN,
+        format!("Anybody in the network can read and change what travels. Better: `loopsy peers remove {name}`, then `loopsy pair` on both machines."),
     ))?;
     ctx.out.say("\nTry:")?;
     for example in [format!("loopsy exec {name} uname -a"), format!("loopsy send {name} ./notes.txt Downloads/"), format!("loopsy context list --peer {name}")]
@@ -178,11 +168,5 @@ mod tests {
         assert_eq!(name("fe80::1"), "peer-fe80--1");
         assert!(name(&"x".repeat(200)).len() <= 63);
         assert!(name_for(Some("a b"), None).is_err());
-    }
-
-    #[test]
-    fn a_bound_address_is_the_only_one() {
-        assert_eq!(own_addresses("127.0.0.1"), [IpAddr::from(Ipv4Addr::LOCALHOST)]);
-        assert!(!own_addresses("0.0.0.0").is_empty());
     }
 }

@@ -8,12 +8,12 @@ use std::{os::unix::fs::OpenOptionsExt, time::Duration};
 
 use loopsy_daemon::run::{self, Options};
 use loopsy_shared::{
-    api::{health::GetStatus, node::Reload},
+    api::{health::GetStatus, node::Reload, peers::ListPeers},
     text::inert,
 };
 use serde::Serialize;
 
-use super::DONE;
+use super::{DONE, peer::unencrypted};
 use crate::{
     context::Ctx,
     error::{Error, OK},
@@ -76,7 +76,10 @@ pub(super) async fn restart(ctx: &Ctx) -> Result<u8, Error> {
 }
 
 pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
-    let status = ctx.client()?.call(GetStatus {}).await?;
+    let client = ctx.client()?;
+    let status = client.call(GetStatus {}).await?;
+    // Only people are told more than the status has.
+    let peers = if ctx.out.json || status.peers.total == 0 { Vec::new() } else { client.call(ListPeers {}).await.map(|reply| reply.peers).unwrap_or_default() };
     ctx.out.show(&status, |status| {
         let out = ctx.out;
         let mark = if status.problems.is_empty() { GOOD } else { WARN };
@@ -90,13 +93,16 @@ pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
         row("node", inert(status.node_id.as_str()).into_owned())?;
         row("address", ctx.client()?.address().to_owned())?;
         row("version", format!("{} ({})", inert(&status.version), inert(&status.platform)))?;
-        let mut peers = format!("{} online", status.peers.online);
-        for (number, word) in [(status.peers.offline, "offline"), (status.peers.unknown, "not known yet")] {
+        let mut counts = format!("{} online", status.peers.online);
+        for (number, word) in [(status.peers.offline, "offline"), (status.peers.unknown, "not known yet"), (status.peers.candidates, "seen and not paired")] {
             if number > 0 {
-                peers.push_str(&format!(", {number} {word}"));
+                counts.push_str(&format!(", {number} {word}"));
             }
         }
-        row("peers", peers)?;
+        row("peers", counts)?;
+        if let Some(remark) = unencrypted(&peers) {
+            row("", paint(WARN, format!("{remark} `loopsy pair` is the better way.")))?;
+        }
         row("jobs", format!("{} running, {} since the start", status.jobs.active, status.jobs.total))?;
         row("context", count(status.context.entries as u64, "entry", "entries"))?;
         for problem in &status.problems {

@@ -1,6 +1,7 @@
 //! `loopsy demo`: two throw-away nodes meet on this machine and do what two machines would do. Nothing of it stays.
 
 mod node;
+mod pairing;
 
 use std::{
     fs,
@@ -13,7 +14,6 @@ use loopsy_shared::{
     api::{
         context::{ContextKey, GetContext, SetContext},
         execute::{Command, Execute},
-        peers::{ConnectPeer, MintPeerKey},
         transfer::StatPath,
         transfers::{Direction, GetTransfer, StartTransfer, TransferInfo, TransferState},
     },
@@ -85,7 +85,7 @@ pub(super) async fn run(ctx: &Ctx, args: &Demo) -> Result<u8, Error> {
         "\nYour turn, on each machine: {}, {}, then {}.",
         paint(STRONG, "loopsy init"),
         paint(STRONG, "loopsy start"),
-        paint(STRONG, "loopsy connect")
+        paint(STRONG, "loopsy pair")
     ))?;
     DONE
 }
@@ -136,9 +136,8 @@ async fn show(ctx: &Ctx, args: &Demo, place: &Path, nodes: &mut Vec<Node>) -> Re
     let [a, b] = nodes.as_slice() else { return Err(Error::failure("The demo needs two nodes.")) };
     steps.done("started two nodes", format!("demo-a at {}, demo-b at {}", a.address()?, b.address()?))?;
 
-    join(a, b).await?;
-    join(b, a).await?;
-    steps.done("exchanged keys", "each has one key for the other, and nothing else")?;
+    let digits = pairing::pair(a, b).await?;
+    steps.done("paired two nodes", format!("both show {digits}; TLS 1.3, certificates pinned"))?;
 
     let here = a.client()?;
     let there = here.at("demo-b");
@@ -157,14 +156,6 @@ async fn show(ctx: &Ctx, args: &Demo, place: &Path, nodes: &mut Vec<Node>) -> Re
     let read = b.client()?.call(GetContext { key }).await?;
     steps.done("shared a value", format!("demo-b reads `{}`", inert(&read.value)))?;
     Ok(steps.done)
-}
-
-/// `other` issues a key for `node`, which connects with it: what two people do with `loopsy connect`.
-async fn join(node: &Node, other: &Node) -> Result<(), Error> {
-    let minted = other.client()?.call(MintPeerKey { name: node.name.to_owned() }).await?;
-    let (address, port) = other.place()?;
-    node.client()?.call(ConnectPeer { address, port, key: minted.key, issued: None }).await?;
-    Ok(())
 }
 
 async fn send_file(mib: u64, a: &Node, b: &Node, here: &Client, there: &Client, steps: &mut Steps<'_>) -> Result<(), Error> {

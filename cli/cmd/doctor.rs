@@ -1,105 +1,48 @@
 //! `loopsy doctor`: everything that can go wrong, looked at in order, each with what to do.
 
-use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
+mod chain;
+mod machine;
+mod report;
 
+use std::time::Duration;
+
+use loopsy_daemon::tls;
 use loopsy_shared::{
     VERSION,
     api::{
-        Code,
-        health::{GetHealth, GetIdentity, GetStatus},
-        peers::{ListPeers, PeerInfo, PeerStatus},
+        health::{GetHealth, GetStatus},
+        peers::{Encryption, ListPeers, PeerInfo, PeerStatus},
     },
-    client::{ClientError, authority},
-    paths::home,
+    client::ClientError,
     text::inert,
-    time,
 };
-use serde::Serialize;
 
-use super::peer;
+use self::report::{Grade, Report};
 use crate::{
     context::Ctx,
-    error::{Error, FAILURE, OK, explain},
-    output::{BAD, FAINT, GOOD, STRONG, WARN, count, paint, span},
+    error::{Error, FAILURE, OK},
+    output::{count, span},
 };
 
 /// How long the daemon may take to answer.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "UPPERCASE")]
-enum Grade {
-    Ok,
-    Warn,
-    Fail,
-}
-
-#[derive(Debug, Serialize)]
-struct Finding {
-    check: &'static str,
-    status: Grade,
-    message: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
-}
-
-/// The findings so far; each is printed when it is made.
-struct Report<'a> {
-    ctx: &'a Ctx,
-    findings: Vec<Finding>,
-}
-
-impl Report<'_> {
-    fn add(&mut self, check: &'static str, status: Grade, message: impl Into<String>, fix: Option<String>) -> Result<(), Error> {
-        let finding = Finding { check, status, message: message.into(), fix };
-        if !self.ctx.out.json {
-            let mark = match finding.status {
-                Grade::Ok => paint(GOOD, "[OK  ]"),
-                Grade::Warn => paint(WARN, "[WARN]"),
-                Grade::Fail => paint(BAD, "[FAIL]"),
-            };
-            if !(self.ctx.out.quiet && status == Grade::Ok) {
-                self.ctx.out.line(format_args!("{mark} {} {}", paint(STRONG, format!("{check:<9}")), finding.message))?;
-                if let Some(fix) = &finding.fix {
-                    self.ctx.out.line(paint(FAINT, format!("                 → {fix}")))?;
-                }
-            }
-        }
-        self.findings.push(finding);
-        Ok(())
-    }
-
-    fn ok(&mut self, check: &'static str, message: impl Into<String>) -> Result<(), Error> {
-        self.add(check, Grade::Ok, message, None)
-    }
-
-    fn warn(&mut self, check: &'static str, message: impl Into<String>, fix: &str) -> Result<(), Error> {
-        self.add(check, Grade::Warn, message, (!fix.is_empty()).then(|| fix.to_owned()))
-    }
-
-    /// A failure as any other command would tell it.
-    fn fail(&mut self, check: &'static str, error: &Error) -> Result<(), Error> {
-        let said = explain(error);
-        self.add(check, Grade::Fail, said.message, said.hint)
-    }
-}
-
 pub(super) async fn run(ctx: &Ctx, wanted: Option<&str>) -> Result<u8, Error> {
-    let mut report = Report { ctx, findings: Vec::new() };
+    let mut report = Report { ctx, findings: Vec::new(), from: None };
     let configured = config(&mut report)?;
     let running = configured && daemon(&mut report).await?;
     if configured {
-        tls(&mut report)?;
+        certificate(&mut report)?;
     }
     if running {
         peers(&mut report).await?;
     }
-    files(&mut report)?;
-    service(&mut report)?;
+    machine::files(&mut report)?;
+    machine::service(&mut report)?;
     if let Some(wanted) = wanted
         && running
     {
-        chain(&mut report, wanted).await?;
+        chain::walk(&mut report, wanted).await?;
     }
     let failed = report.findings.iter().any(|finding| finding.status == Grade::Fail);
     if ctx.out.json {
@@ -117,7 +60,11 @@ fn config(report: &mut Report<'_>) -> Result<bool, Error> {
         let missing = Error::failure("There is no `auth.apiKey` in config.yaml.").hint("Make one with `loopsy key generate`.");
         return report.fail("Config", &missing).map(|()| false);
     }
-    report.ok("Config", format!("{} is valid.", local.dir.config().display())).map(|()| true)
+    report.ok("Config", format!("{} is valid.", local.dir.config().display()))?;
+    if local.config.auth.agent_key.is_none() {
+        report.warn("Config", "There is no `auth.agentKey`: coding agents on this machine have no key of their own.", "loopsy init")?;
+    }
+    Ok(true)
 }
 
 async fn daemon(report: &mut Report<'_>) -> Result<bool, Error> {
@@ -150,14 +97,26 @@ async fn daemon(report: &mut Report<'_>) -> Result<bool, Error> {
     Ok(true)
 }
 
-fn tls(report: &mut Report<'_>) -> Result<(), Error> {
-    let wanted = report.ctx.local()?.config.tls.enabled;
-    let message = if wanted {
-        "`tls.enabled` is set, but this version does not encrypt connections between machines yet."
-    } else {
-        "Connections between machines are not encrypted in this version."
+/// What this node is known by, and whether others may talk to it in clear.
+fn certificate(report: &mut Report<'_>) -> Result<(), Error> {
+    let local = report.ctx.local()?;
+    if !local.dir.tls().join("cert.pem").exists() && !local.dir.tls().join("key.pem").exists() {
+        return report.warn("TLS", "This node has no certificate yet; it makes one when it starts.", "loopsy start");
+    }
+    // Both files are there, or one is missing: either way nothing is made here.
+    let fingerprint = match tls::identity(&local.dir, &local.config.hostname()) {
+        Ok(identity) => identity.fingerprint().to_string(),
+        Err(error) => {
+            let broken = Error::failure(format!("The certificate cannot be used: {error}."));
+            return report.fail("TLS", &broken.hint("Restore both files of `tls/` from a backup, or remove both and pair again with every peer."));
+        }
     };
-    report.warn("TLS", message, "use them in a network that you trust, or through a VPN")
+    let meaning = if local.config.tls.enabled {
+        "`tls.enabled` is true: nobody is served over the network without TLS."
+    } else {
+        "`tls.enabled` is false: paired peers are encrypted all the same, and peers of `loopsy connect` are not."
+    };
+    report.ok("TLS", format!("The certificate is there ({}…). {meaning}", fingerprint.get(..16).unwrap_or_default()))
 }
 
 async fn peers(report: &mut Report<'_>) -> Result<(), Error> {
@@ -165,107 +124,43 @@ async fn peers(report: &mut Report<'_>) -> Result<(), Error> {
         Ok(peers) => peers.peers,
         Err(error) => return report.fail("Peers", &error.into()),
     };
+    let (seen, peers): (Vec<PeerInfo>, Vec<PeerInfo>) = peers.into_iter().partition(|peer| peer.candidate);
+    if report.ctx.local()?.config.discovery.enabled {
+        let found = match seen.len() as u64 {
+            0 => "no other node is seen that is not paired".to_owned(),
+            number => format!("{} seen and not paired", count(number, "node is", "nodes are")),
+        };
+        report.ok("mDNS", format!("On: {found}."))?;
+    } else {
+        report.ok("mDNS", "Off (`discovery.enabled`): nodes are reached by their addresses only.")?;
+    }
     if peers.is_empty() {
-        return report.warn("Peers", "There are no peers yet.", "loopsy connect");
+        return report.warn("Peers", "There are no peers yet.", "loopsy pair");
     }
     let names = |wanted: &dyn Fn(&PeerInfo) -> bool| {
         peers.iter().filter(|peer| wanted(peer)).map(|peer| format!("`{}`", inert(&peer.hostname))).collect::<Vec<_>>().join(", ")
     };
     let offline = names(&|peer| peer.status == PeerStatus::Offline);
     let keyless = names(&|peer| !peer.trusted);
-    if !offline.is_empty() {
-        report.warn("Peers", format!("Not reachable: {offline}."), "loopsy doctor --peer NAME")?;
+    let clear = names(&|peer| peer.trusted && peer.encryption == Encryption::None);
+    let unpinned = names(&|peer| peer.trusted && peer.encryption == Encryption::Unpinned);
+    let lists = [
+        (&offline, format!("Not reachable: {offline}."), "loopsy doctor --peer NAME"),
+        (&keyless, format!("This node has no key for {keyless}."), "loopsy pair"),
+        (&clear, format!("Not encrypted: {clear}."), "loopsy peers remove NAME, then loopsy pair on both machines"),
+        (
+            &unpinned,
+            format!("Encrypted, but not pinned, so nobody knows with whom: {unpinned}."),
+            "loopsy peers remove NAME, then loopsy pair on both machines",
+        ),
+    ];
+    let mut well = true;
+    for (_, message, fix) in lists.into_iter().filter(|(names, ..)| !names.is_empty()) {
+        well = false;
+        report.warn("Peers", message, fix)?;
     }
-    if !keyless.is_empty() {
-        report.warn("Peers", format!("This node has no key for {keyless}."), "loopsy connect")?;
-    }
-    if offline.is_empty() && keyless.is_empty() {
-        report.ok("Peers", format!("{} with a key, none offline.", count(peers.len() as u64, "peer", "peers")))?;
-    }
-    Ok(())
-}
-
-/// Nobody else may read the key, the store or the logs.
-fn files(report: &mut Report<'_>) -> Result<(), Error> {
-    let dir = report.ctx.dir.clone();
-    if !dir.path().exists() {
-        return Ok(());
-    }
-    let secret = [dir.path().to_owned(), dir.config(), dir.credentials(), dir.node_json(), dir.store(), dir.logs(), dir.audit(), dir.log(), dir.tls()];
-    let open = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & 0o077 != 0);
-    let open: Vec<String> = secret.iter().filter(|path| open(path)).map(|path| path.display().to_string()).collect();
-    if open.is_empty() {
-        report.ok("Files", format!("Only you can read {}.", dir.path().display()))
-    } else {
-        report.fail("Files", &Error::failure(format!("Others can read {}.", open.join(", "))).hint("`loopsy init` mends the modes and changes nothing else."))
-    }
-}
-
-fn service(report: &mut Report<'_>) -> Result<(), Error> {
-    let Ok(home) = home() else { return Ok(()) };
-    let place = if cfg!(target_os = "macos") { "Library/LaunchAgents/com.loopsy.daemon.plist" } else { ".config/systemd/user/loopsy.service" };
-    let path = home.join(place);
-    if path.exists() {
-        report.ok("Service", format!("{} starts the daemon when you log in.", path.display()))
-    } else {
-        report.warn("Service", "The daemon is not started when you log in.", "run `loopsy start` after each login")
-    }
-}
-
-/// From the name to a key that works, one step after the other; the first that fails is the answer.
-async fn chain(report: &mut Report<'_>, wanted: &str) -> Result<(), Error> {
-    let client = report.ctx.client()?.clone();
-    let known = client.call(ListPeers {}).await?.peers;
-    let peer = match peer::find(&known, wanted) {
-        Ok(peer) => peer,
-        Err(error) => return report.fail("Known", &error),
-    };
-    let name = inert(&peer.hostname).into_owned();
-    let address = inert(&authority(&peer.address, peer.port)).into_owned();
-    let seen = match peer.last_seen {
-        0 => "it never answered".to_owned(),
-        at => format!("it last answered {} ago", span(Duration::from_millis(time::now().saturating_sub(at)))),
-    };
-    report.ok("Known", format!("`{name}` is at {address}; {seen}."))?;
-    let door = client.at(peer.node_id.as_str());
-    let answer = door.call(GetIdentity {}).await;
-    match &answer {
-        Err(error) => match error.api().map(|error| error.code) {
-            Some(Code::PeerUnreachable) => {
-                return report.fail(
-                    "Address",
-                    &said(error, "Is it switched on, in this network, and does `loopsy status` there say that it is up? Is a firewall in between?"),
-                );
-            }
-            Some(Code::PeerChanged) => {
-                report.ok("Address", format!("Somebody answers at {address}."))?;
-                return report.fail("Identity", &said(error, &format!("If the machine was set up anew: `loopsy peers remove {name}`, then `loopsy connect`.")));
-            }
-            Some(Code::PeerNoKey) => return report.fail("Key", &said(error, "Exchange keys with `loopsy connect`.")),
-            Some(Code::MissingKey | Code::InvalidKey | Code::ScopeMissing) => {
-                report.ok("Address", format!("Somebody answers at {address}."))?;
-                return report.fail("Key", &said(error, "It has forgotten this node's key. Exchange keys again with `loopsy connect`."));
-            }
-            _ => return report.fail("Address", &said(error, "")),
-        },
-        Ok(identity) => {
-            report.ok("Address", format!("{address} answers."))?;
-            if identity.node_id == peer.node_id || peer.node_id.as_str().starts_with("manual-") {
-                report.ok("Identity", format!("It is `{name}` (node {}).", inert(identity.node_id.as_str())))?;
-            } else {
-                report.fail("Identity", &Error::failure(format!("Another node answers there: {}.", inert(identity.node_id.as_str()))))?;
-            }
-            report.ok("Key", "It accepts this node's key.")?;
-            if identity.version != VERSION {
-                report.warn("Version", format!("`{name}` runs version {}, this machine {VERSION}.", inert(&identity.version)), "update the older one")?;
-            }
-        }
+    if well {
+        report.ok("Peers", format!("{} paired, none offline.", count(peers.len() as u64, "peer is", "peers are")))?;
     }
     Ok(())
-}
-
-/// The node's own sentence, with advice that fits the step.
-fn said(error: &ClientError, advice: &str) -> Error {
-    let text = inert(&error.to_string()).into_owned();
-    if advice.is_empty() { Error::failure(text) } else { Error::failure(text).hint(advice) }
 }

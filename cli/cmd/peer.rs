@@ -1,17 +1,23 @@
 //! `loopsy peers`: the other machines that this node knows.
 
+mod find;
+mod rights;
+
 use std::{io::IsTerminal, time::Duration};
 
+use anstyle::Style;
 use loopsy_shared::{
     api::{
         Code,
-        peers::{AddPeer, ListPeers, PeerInfo, PeerStatus, RemovePeer},
+        peers::{AddPeer, Encryption, ListPeers, PeerInfo, PeerStatus, RemovePeer},
     },
     client::authority,
-    names,
     text::inert,
     time,
 };
+
+use self::find::refusal;
+pub(super) use self::{find::find, rights::words};
 
 use super::DONE;
 use crate::{
@@ -21,14 +27,13 @@ use crate::{
     output::{BAD, FAINT, GOOD, PLAIN, STRONG, Table, WARN, paint, short, span},
 };
 
-/// Shortest beginning of a node id that stands for it.
-const MIN_PREFIX: usize = 4;
-
 pub(super) async fn run(ctx: &Ctx, command: Option<Peers>) -> Result<u8, Error> {
     match command {
         None | Some(Peers::List) => list(ctx).await,
         Some(Peers::Add { address, port }) => add(ctx, &address, port).await,
         Some(Peers::Remove { peer, yes }) => remove(ctx, &peer, yes).await,
+        Some(Peers::Allow { peer, scopes }) => rights::change(ctx, &peer, &scopes, true).await,
+        Some(Peers::Deny { peer, scopes }) => rights::change(ctx, &peer, &scopes, false).await,
     }
 }
 
@@ -37,16 +42,43 @@ async fn list(ctx: &Ctx) -> Result<u8, Error> {
     ctx.out.show(&peers, |peers| {
         if peers.peers.is_empty() {
             ctx.out.line("No peers yet.")?;
-            return ctx.out.say(paint(FAINT, "Connect another machine with `loopsy connect`."));
+            return ctx.out.say(paint(FAINT, "Pair with another machine: `loopsy pair`."));
         }
-        let mut table = Table::new(&["NAME", "ADDRESS", "NODE", "PLATFORM", "VERSION", "SEEN", "STATUS"]);
-        for peer in &peers.peers {
-            let (word, style) = state(peer);
-            table.row(&[&peer.hostname, &authority(&peer.address, peer.port), &short_id(peer), &peer.platform, &peer.version, &seen(peer), &word], style);
+        let mut table = Table::new(&["NAME", "ADDRESS", "NODE", "VERSION", "SEEN", "ENCRYPTION", "STATUS"]);
+        let (known, seen_only): (Vec<&PeerInfo>, Vec<&PeerInfo>) = peers.peers.iter().partition(|peer| !peer.candidate);
+        for peer in known.iter().chain(&seen_only) {
+            let ((how, shade), (word, style)) = (encryption(peer), state(peer));
+            let cells = [&peer.hostname, &authority(&peer.address, peer.port), &short_id(peer), &peer.version, &seen(peer), how, &word];
+            table.row_with(&cells, &[shade, style]);
         }
-        table.print(ctx.out)
+        table.print(ctx.out)?;
+        if let Some(remark) = unencrypted(&peers.peers) {
+            ctx.out.remark(paint(WARN, format!("{remark} Pair instead: `loopsy peers remove NAME`, then `loopsy pair`.")));
+        }
+        Ok(())
     })?;
     DONE
+}
+
+/// How calls to it travel. A peer without a key is not called with anything secret, but is asked whether it is there.
+fn encryption(peer: &PeerInfo) -> (&'static str, Style) {
+    match peer.encryption {
+        _ if peer.candidate => ("-", PLAIN),
+        Encryption::Pinned => ("pinned", GOOD),
+        Encryption::Unpinned => ("not pinned", WARN),
+        Encryption::None => ("none", BAD),
+    }
+}
+
+/// One sentence about peers with which this node talks in clear, if there are any.
+pub(super) fn unencrypted(peers: &[PeerInfo]) -> Option<String> {
+    let names: Vec<String> =
+        peers.iter().filter(|peer| !peer.candidate && peer.encryption == Encryption::None).map(|peer| format!("`{}`", inert(&peer.hostname))).collect();
+    match names.as_slice() {
+        [] => None,
+        [one] => Some(format!("The connection with {one} is not encrypted.")),
+        several => Some(format!("The connections with {} are not encrypted.", several.join(", "))),
+    }
 }
 
 fn short_id(peer: &PeerInfo) -> String {
@@ -58,22 +90,29 @@ fn seen(peer: &PeerInfo) -> String {
         0 => "never".to_owned(),
         at => match time::now().saturating_sub(at) {
             0..5000 => "now".to_owned(),
-            ago => format!("{} ago", span(Duration::from_secs(ago / 1000)).replace(".0 s", " s")),
+            _ => format!("{} ago", ago(at)),
         },
     }
 }
 
-fn state(peer: &PeerInfo) -> (String, anstyle::Style) {
+fn state(peer: &PeerInfo) -> (String, Style) {
+    if peer.candidate {
+        return (format!("not paired: `loopsy pair {}`", inert(&peer.hostname)), FAINT);
+    }
     let (word, style) = match peer.status {
-        PeerStatus::Online if peer.trusted => ("online", GOOD),
-        PeerStatus::Online => return ("online, no key: `loopsy connect`".to_owned(), WARN),
-        PeerStatus::Offline => ("offline", BAD),
-        PeerStatus::Unknown => ("unknown", PLAIN),
+        PeerStatus::Online if peer.trusted => ("online".to_owned(), GOOD),
+        PeerStatus::Online => return ("online, no key: `loopsy pair`".to_owned(), WARN),
+        PeerStatus::Offline => (peer.offline_since.map_or_else(|| "offline".to_owned(), |at| format!("offline for {}", ago(at))), BAD),
+        PeerStatus::Unknown => ("unknown".to_owned(), PLAIN),
     };
     match &peer.last_error {
         Some(why) if peer.status != PeerStatus::Online => (format!("{word}: {}", short(why, 80)), style),
-        _ => (word.to_owned(), style),
+        _ => (word, style),
     }
+}
+
+fn ago(at: time::Millis) -> String {
+    span(Duration::from_secs(time::now().saturating_sub(at) / 1000)).replace(".0 s", " s").replace("0 ms", "0 s")
 }
 
 async fn add(ctx: &Ctx, address: &str, port: Option<u16>) -> Result<u8, Error> {
@@ -88,7 +127,7 @@ async fn add(ctx: &Ctx, address: &str, port: Option<u16>) -> Result<u8, Error> {
             inert(&authority(&peer.address, peer.port)),
             paint(style, inert(&word))
         ))?;
-        if peer.trusted { Ok(()) } else { ctx.out.say(paint(FAINT, "  To use it, exchange keys with `loopsy connect`.")) }
+        if peer.trusted { Ok(()) } else { ctx.out.say(paint(FAINT, "  To use it, pair with it: `loopsy pair`.")) }
     })?;
     DONE
 }
@@ -98,71 +137,24 @@ async fn remove(ctx: &Ctx, wanted: &str, yes: bool) -> Result<u8, Error> {
     let peers = client.call(ListPeers {}).await?.peers;
     let peer = find(&peers, wanted)?;
     let name = inert(&peer.hostname);
+    if peer.candidate {
+        let said = format!("`{name}` was only seen on this network: it has no key, so there is nothing to remove.");
+        return Err(refusal(Code::PeerNoKey, said, "It is listed for as long as it announces itself."));
+    }
     if !yes {
         if !std::io::stdin().is_terminal() {
             return Err(Error::usage(format!("Removing `{name}` needs a yes.")).hint("Pass `--yes`."));
         }
-        let question = format!("Remove `{name}` ({}) and the keys of both directions?", inert(&authority(&peer.address, peer.port)));
+        let question =
+            format!("Remove `{name}` ({})? The keys of both directions, its jobs here and its connections end.", inert(&authority(&peer.address, peer.port)));
         if !ctx.out.confirm(&question)? {
             ctx.out.say("Nothing was removed.")?;
             return Ok(crate::error::FAILURE);
         }
     }
     let done = client.call(RemovePeer { node_id: peer.node_id.clone() }).await?;
-    ctx.out.show(&done, |_| ctx.out.say(format_args!("{} Removed `{name}`.", paint(GOOD, "✓"))))?;
+    ctx.out.show(&done, |_| {
+        ctx.out.say(format_args!("{} Removed `{name}`: the keys of both directions, its jobs here and its connections have ended.", paint(GOOD, "✓")))
+    })?;
     DONE
-}
-
-/// The one peer with this name, node id, beginning of a node id, or address. Case does not matter.
-pub(super) fn find<'a>(peers: &'a [PeerInfo], wanted: &str) -> Result<&'a PeerInfo, Error> {
-    let same = |text: &str| text.eq_ignore_ascii_case(wanted);
-    let begins = |id: &str| wanted.len() >= MIN_PREFIX && id.get(..wanted.len()).is_some_and(same);
-    let tests: [&dyn Fn(&PeerInfo) -> bool; 4] =
-        [&|peer| same(peer.node_id.as_str()), &|peer| same(&peer.hostname), &|peer| begins(peer.node_id.as_str()), &|peer| {
-            same(&peer.address) || same(&authority(&peer.address, peer.port))
-        }];
-    for test in tests {
-        let found: Vec<&PeerInfo> = peers.iter().filter(|peer| test(peer)).collect();
-        match found.as_slice() {
-            [] => {}
-            [peer] => return Ok(peer),
-            several => {
-                let ids: Vec<String> = several.iter().map(|peer| format!("`{}`", inert(peer.node_id.as_str()))).collect();
-                return Err(refusal(Code::PeerAmbiguous, format!("More than one peer is called `{}`: {}.", inert(wanted), ids.join(", ")), "Use the node id."));
-            }
-        }
-    }
-    let near = names::nearest(wanted, peers.iter().map(|peer| peer.hostname.as_str()));
-    let near = near.map(|name| format!(" Did you mean `{}`?", inert(name))).unwrap_or_default();
-    Err(refusal(Code::PeerNotFound, format!("There is no peer `{}`.{near}", inert(wanted)), "List the peers with `loopsy peers`."))
-}
-
-fn refusal(code: Code, message: String, hint: &str) -> Error {
-    Error::Client(loopsy_shared::client::ClientError::Api(loopsy_shared::api::ApiError::new(code, message).hint(hint)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer(id: &str, name: &str, address: &str) -> PeerInfo {
-        let fields = serde_json::json!({
-            "nodeId": id, "hostname": name, "address": address, "port": 1, "platform": "linux", "version": "1", "capabilities": [],
-            "status": "unknown", "lastSeen": 0, "failureCount": 0, "trusted": false, "manuallyAdded": true,
-        });
-        serde_json::from_value(fields).expect("a peer")
-    }
-
-    #[test]
-    fn a_peer_is_found_by_what_people_call_it() {
-        let peers = [peer("abcd-1", "Kai", "10.0.0.1"), peer("abcd-2", "leo", "::1"), peer("ffff-3", "leo", "10.0.0.3")];
-        let id = |wanted| find(&peers, wanted).map(|peer| peer.node_id.as_str().to_owned());
-        assert_eq!(id("kai").expect("by name"), "abcd-1");
-        assert_eq!(id("FFFF").expect("by prefix"), "ffff-3");
-        assert_eq!(id("[::1]:1").expect("by address"), "abcd-2");
-        let said = |wanted| crate::error::explain(&id(wanted).expect_err("none"));
-        assert_eq!(said("leo").code, Code::PeerAmbiguous.number());
-        assert_eq!(said("abc").code, Code::PeerNotFound.number());
-        assert!(said("kia").message.contains("`Kai`"));
-    }
 }

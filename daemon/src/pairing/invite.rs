@@ -83,6 +83,10 @@ impl Pairing {
     pub(super) async fn step(&self, invite: &mut Invite, event: Event, from: Option<IpAddr>) -> Option<Result<Answer, ApiError>> {
         let mut answer = None;
         let mut effects = std::collections::VecDeque::from(invite.responder.step(self.now(), event, &mut rand::rng()));
+        // Before the end that it may be the cause of.
+        if invite.responder.wrong_codes() != self.status().wrong_codes {
+            self.tell(|status| status.wrong_codes = invite.responder.wrong_codes());
+        }
         while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Reply(reply) => answer = Some(Ok(Answer::Reply(reply))),
@@ -131,9 +135,6 @@ impl Pairing {
                 }
                 Effect::Ended(end) => self.end(end, invite.because.take()),
             }
-        }
-        if invite.responder.wrong_codes() != self.status().wrong_codes {
-            self.tell(|status| status.wrong_codes = invite.responder.wrong_codes());
         }
         answer
     }

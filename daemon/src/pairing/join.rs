@@ -159,11 +159,18 @@ impl Run {
         false
     }
 
-    /// Brings the share or the proof. Until somebody has answered, every place is tried.
+    /// Brings the share or the proof. Until somebody has answered, every place is tried. A no of this machine's person is heard meanwhile.
     async fn initiate(&mut self, message: InitiatePairing) -> Result<PairingReply, Event> {
         let places = self.place.as_ref().map_or_else(|| self.places.clone(), |place| vec![place.clone()]);
         for place in places {
-            match place.client.ask(message.clone()).await {
+            let answer = tokio::select! {
+                answer = place.client.ask(message.clone()) => answer,
+                Some(false) = self.answers.recv() => {
+                    self.because = None;
+                    return Err(Event::Decide(false));
+                }
+            };
+            match answer {
                 Ok(reply) => {
                     self.place = Some(place);
                     return Ok(reply);

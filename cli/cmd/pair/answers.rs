@@ -1,0 +1,54 @@
+//! What a person types, a line at a time, without keeping the command from hearing anything else.
+
+use std::io::{self, BufRead, IsTerminal};
+
+use tokio::sync::mpsc;
+
+/// Lines of standard input. They are read by a thread of their own, which ends with the process.
+pub(super) struct Answers {
+    terminal: bool,
+    lines: Option<mpsc::UnboundedReceiver<String>>,
+}
+
+impl Answers {
+    /// On a terminal reading begins at once, so that what is typed before a question is not taken for its answer.
+    pub(super) fn new(json: bool) -> Self {
+        let mut this = Self { terminal: io::stdin().is_terminal(), lines: None };
+        if this.terminal && !json {
+            this.lines();
+        }
+        this
+    }
+
+    /// Whether a person sits there.
+    pub(super) fn terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// The next line; `None` at the end of input.
+    pub(super) async fn next(&mut self) -> Option<String> {
+        self.lines().recv().await
+    }
+
+    /// On a terminal, drops what was typed so far. A script may well write its answer in advance.
+    pub(super) fn forget_what_came_early(&mut self) {
+        if self.terminal {
+            while self.lines().try_recv().is_ok() {}
+        }
+    }
+
+    fn lines(&mut self) -> &mut mpsc::UnboundedReceiver<String> {
+        self.lines.get_or_insert_with(|| {
+            let (sender, receiver) = mpsc::unbounded_channel();
+            std::thread::spawn(move || {
+                for line in io::stdin().lock().lines() {
+                    if line.is_ok_and(|line| sender.send(line).is_ok()) {
+                        continue;
+                    }
+                    return;
+                }
+            });
+            receiver
+        })
+    }
+}
