@@ -2,6 +2,7 @@
 
 pub(crate) mod cli;
 pub(crate) mod daemon;
+pub(crate) mod dialogue;
 pub(crate) mod http;
 pub(crate) mod pair;
 
@@ -12,6 +13,7 @@ use std::{
 
 pub(crate) use cli::{Home, Ran};
 pub(crate) use daemon::TestDaemon;
+pub(crate) use dialogue::Dialogue;
 pub(crate) use http::{Answer, Sse};
 pub(crate) use pair::{Pair, connect};
 
