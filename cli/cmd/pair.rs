@@ -1,6 +1,7 @@
 //! `loopsy pair`: a person types six digits, two people compare six digits; the daemon does the rest. There is no way around the comparison.
 
 mod answers;
+mod news;
 mod screen;
 
 use std::time::Duration;
@@ -16,14 +17,14 @@ use loopsy_shared::{
     time::Millis,
 };
 use serde::Serialize;
-use tokio::{
-    signal::unix::{Signal, SignalKind, signal},
-    sync::mpsc,
-    time::{MissedTickBehavior, interval, sleep, timeout},
-};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 pub(super) use self::screen::spaced;
-use self::{answers::Answers, screen::Screen};
+use self::{
+    answers::Answers,
+    news::{Stops, watch},
+    screen::Screen,
+};
 use super::DONE;
 use crate::{
     args::{Pair, parse_place},
@@ -34,8 +35,6 @@ use crate::{
 
 /// How long an interrupted pairing may take to say how it ended.
 const AFTERMATH: Duration = Duration::from_secs(3);
-/// Between two questions that were answered at once, with nothing new.
-const BREATH: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(ctx: &Ctx, args: Pair) -> Result<u8, Error> {
     if args.cancel {
@@ -77,24 +76,6 @@ async fn cancel(ctx: &Ctx) -> Result<u8, Error> {
     DONE
 }
 
-/// What ends a command from outside.
-struct Stops([Signal; 3]);
-
-impl Stops {
-    fn new() -> Result<Self, Error> {
-        Ok(Self([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
-    }
-
-    async fn one(&mut self) {
-        let [interrupt, terminate, hangup] = &mut self.0;
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
-}
-
 /// How following a pairing ended.
 enum Over {
     /// The pairing is over.
@@ -124,7 +105,7 @@ impl Talk<'_> {
     async fn wait(&mut self, scopes: Option<Vec<Scope>>) -> Result<u8, Error> {
         let started = self.client.call(StartPairing { scopes }).await?;
         let shown = self.screen.invite(&started);
-        self.to_end(shown, started.expires_at).await
+        self.finish(shown, started.expires_at).await
     }
 
     /// Goes to the other machine with the code that it shows.
@@ -144,7 +125,7 @@ impl Talk<'_> {
             () = self.stops.one() => return self.interrupted().await,
         };
         match joined {
-            Ok(status) => self.to_end(Ok(()), status.expires_at.unwrap_or_default()).await,
+            Ok(status) => self.finish(Ok(()), status.expires_at.unwrap_or_default()).await,
             Err(error) => {
                 if let ClientError::Api(error) = &error {
                     self.screen.outcome(&failed(error), None)?;
@@ -182,7 +163,7 @@ impl Talk<'_> {
     }
 
     /// Follows a pairing that this command began. Whatever goes wrong here ends the pairing too.
-    async fn to_end(&mut self, begun: Result<(), Error>, expires_at: Millis) -> Result<u8, Error> {
+    async fn finish(&mut self, begun: Result<(), Error>, expires_at: Millis) -> Result<u8, Error> {
         let over = match begun {
             Ok(()) => self.follow(expires_at).await,
             Err(error) => Err(error),
@@ -321,30 +302,4 @@ fn failed(error: &ApiError) -> PairingOutcome {
         _ => PairingEnd::Failed,
     };
     PairingOutcome { end, code: error.code.number(), message: error.message.clone(), hint: error.hint.clone() }
-}
-
-/// The state now and after every change, until nobody listens or the daemon does not answer.
-fn watch(client: Client) -> mpsc::UnboundedReceiver<Result<PairingStatus, ClientError>> {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        let mut after = None;
-        loop {
-            let answer = tokio::select! {
-                answer = client.call(GetPairing { after }) => answer,
-                () = sender.closed() => return,
-            };
-            let (news, last) = match &answer {
-                Ok(status) => (after != Some(status.change), false),
-                Err(_) => (true, true),
-            };
-            after = answer.as_ref().ok().map(|status| status.change);
-            if news && sender.send(answer).is_err() || last {
-                return;
-            }
-            if !news {
-                sleep(BREATH).await;
-            }
-        }
-    });
-    receiver
 }

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     process::{Child, ChildStdin, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, sync_channel},
     time::Instant,
 };
 
@@ -11,6 +11,9 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{Home, PATIENCE, Ran, kill};
+
+/// Lines that wait to be read; a command that says more waits itself.
+const AHEAD: usize = 1024;
 
 /// A running command. Dropping it ends it.
 #[derive(Debug)]
@@ -25,7 +28,7 @@ pub(crate) struct Dialogue {
 impl Dialogue {
     pub(crate) fn start(home: &Home, args: &[&str]) -> Self {
         let mut child = home.command(args).stdin(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = channel();
+        let (sender, lines) = sync_channel(AHEAD);
         let out = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
             for line in out.lines() {

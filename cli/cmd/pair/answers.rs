@@ -2,12 +2,15 @@
 
 use std::io::{self, BufRead, IsTerminal};
 
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Lines that wait to be asked for. A script's further lines wait in its pipe; what a person types beyond it, unasked, is dropped.
+const AHEAD: usize = 16;
 
 /// Lines of standard input. They are read by a thread of their own, which ends with the process.
 pub(super) struct Answers {
     terminal: bool,
-    lines: Option<mpsc::UnboundedReceiver<String>>,
+    lines: Option<mpsc::Receiver<String>>,
 }
 
 impl Answers {
@@ -37,15 +40,17 @@ impl Answers {
         }
     }
 
-    fn lines(&mut self) -> &mut mpsc::UnboundedReceiver<String> {
+    fn lines(&mut self) -> &mut mpsc::Receiver<String> {
         self.lines.get_or_insert_with(|| {
-            let (sender, receiver) = mpsc::unbounded_channel();
+            let (sender, receiver) = mpsc::channel(AHEAD);
+            let terminal = self.terminal;
             std::thread::spawn(move || {
                 for line in io::stdin().lock().lines() {
-                    if line.is_ok_and(|line| sender.send(line).is_ok()) {
-                        continue;
+                    let Ok(line) = line else { return };
+                    let gone = if terminal { matches!(sender.try_send(line), Err(TrySendError::Closed(_))) } else { sender.blocking_send(line).is_err() };
+                    if gone {
+                        return;
                     }
-                    return;
                 }
             });
             receiver

@@ -53,7 +53,7 @@ impl Pairing {
         let mut status = self.0.status.subscribe();
         let run = Run { pairing: self.clone(), initiator, places, place: None, answers, effects: effects.into(), because: None };
         // It goes on without the caller: only a person, the other machine or time ends it.
-        self.0.parts.tasks.spawn(run.to_end());
+        self.0.parts.tasks.spawn(run.until_over());
         let far = |status: &PairingStatus| !status.active || status.state == Some(PairingState::KeyExchanged);
         let now = status.wait_for(far).await.map(|status| status.clone()).unwrap_or_else(|_| self.status());
         match now.outcome.as_ref().filter(|_| !now.active) {
@@ -99,7 +99,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_end(mut self) {
+    async fn until_over(mut self) {
         let stopping = self.pairing.0.parts.stopping.clone();
         loop {
             while let Some(effect) = self.effects.pop_front() {
