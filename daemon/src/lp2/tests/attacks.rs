@@ -126,7 +126,7 @@ fn leaving_before_m3_and_coming_back_does_not_help() {
     // The digits of the initiator are fixed and known; the responder may be left nine times. Before M3 nothing tells whether this is the time to stay.
     let mut rng = seeded(2);
     let mallory = Mallory::new(&mut rng);
-    let (runs, mut hits) = (runs(1_000) / 5, 0);
+    let (runs, mut hits) = (runs(1_000) / 8, 0);
     for _ in 0..runs {
         let (mut initiator, m1) = initiator_of(CODE, &mut rng);
         let nonce_m = nonce(&mut rng);
@@ -168,7 +168,7 @@ fn fitting(half: &Half, theirs: &[u8; 32], wanted: &Sas, rng: &mut StdRng) -> [u
 fn choosing_the_nonce_after_the_others_commitment_does_not_help() {
     let mut rng = seeded(3);
     let mallory = Mallory::new(&mut rng);
-    let (runs, mut hits) = (runs(1_000) / 5, 0);
+    let (runs, mut hits) = (runs(1_000) / 8, 0);
     for run in 0..runs * 2 {
         // The responder's digits are fixed and known, and M1 is here, before Mallory commits to anything towards the initiator.
         let at_r = mallory.with_responder(&mut responder_of(CODE), nonce(&mut rng), AT, &mut rng);
