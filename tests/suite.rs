@@ -20,6 +20,7 @@ mod cases {
     mod durability;
     mod events;
     mod jobs;
+    mod pairing;
     mod peers;
     mod secrets;
     mod shapes;

@@ -143,7 +143,7 @@ impl Run {
                 }
             }
             Effect::Store(pairing) => {
-                if let Err(error) = self.pairing.keep(&pairing, self.place.as_ref().map(|place| place.address.clone())).await {
+                if let Err(error) = self.pairing.keep(&pairing, self.place.as_ref().map(|place| place.address.clone()), true).await {
                     // Without the last message the other machine drops what it has.
                     self.effects.clear();
                     self.pairing.end(End { how: PairingEnd::Failed, words: String::new() }, Some(error));
