@@ -159,7 +159,7 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
         .tls
         .server()
         .map_err(|e| RunError::new(format!("The certificate cannot be used: {e}.")).hint("Look at the files in tls/ of the data directory."))?;
-    start_services(&app, bound);
+    start_services(&app);
     app.peers.add_manual(&config.discovery.manual_peers).await;
     let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone()), TlsAcceptor::from(Arc::new(tls))));
     announce(dir, &app, &bound.ip().to_string()).map_err(at(&dir.runtime()))?;
@@ -256,7 +256,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
     Ok(App::new(Services {
-        node_id,
+        node_id: node_id.clone(),
         port: bound.port(),
         started_at: time::now(),
         started: std::time::Instant::now(),
@@ -270,7 +270,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         files,
         peers,
         pairing,
-        sightings,
+        discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,
         supervisor: Supervisor::new(stopping.clone(), tasks.clone()),
@@ -281,10 +281,9 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     }))
 }
 
-fn start_services(app: &App, bound: SocketAddr) {
+fn start_services(app: &App) {
     let supervisor = app.supervisor.clone();
-    let me = Me { node_id: app.node_id.clone(), port: bound.port(), bound: bound.ip() };
-    let discovery = Discovery::new(app.settings.subscribe(), me, Reach::Lan, app.sightings.clone());
+    let discovery = app.discovery.clone();
     supervisor.keep("discovery", move |stop| {
         let discovery = discovery.clone();
         async move { discovery.run(stop).await }
