@@ -417,3 +417,34 @@ fn a_message_without_a_pairing_finds_nobody() {
     let empty = serde_json::to_value(InitiatePairing::default()).unwrap();
     say(&leo, "initiate", &empty).refused(400, 7008);
 }
+
+#[test]
+fn what_is_paired_stays_paired_over_restarts_and_comes_back_by_itself() {
+    let mut pair = Pair::paired_on_fixed_ports();
+    pair.kai.kill9();
+    pair.leo.get("/api/v1/at/kai/identity").refused(502, 2003);
+    pair.leo.stop();
+    pair.leo.launch(&[]);
+    pair.kai.launch(&[]);
+    let answer = until("the way to kai", || Some(pair.leo.get("/api/v1/at/kai/identity")).filter(|answer| answer.status == 200));
+    assert_eq!(answer.json()["nodeId"], pair.kai.node_id.as_str());
+    pair.kai.get("/api/v1/at/leo/identity").ok();
+    let peer = pair.leo.peer("kai").unwrap();
+    assert_eq!((&peer["paired"], &peer["encryption"]), (&json!(true), &json!("pinned")), "{peer}");
+    // A handshake or keys by hand take nothing of it away.
+    let key = pair.kai.mint("by-hand");
+    pair.leo.post("/api/v1/peers/connect", json!({ "address": "127.0.0.1", "port": pair.kai.port(), "key": key })).refused(400, 9003);
+    assert_eq!(pair.leo.peer("kai").unwrap()["encryption"], "pinned");
+}
+
+#[test]
+fn pairing_again_replaces_what_was_and_leaves_one_peer() {
+    let pair = Pair::paired();
+    let before = std::fs::read_to_string(pair.kai.home.data().join("credentials.json")).unwrap();
+    let again = Pair::pair(pair.leo, pair.kai);
+    assert_ne!(std::fs::read_to_string(again.kai.home.data().join("credentials.json")).unwrap(), before);
+    for (at, other) in [(&again.leo, "kai"), (&again.kai, "leo")] {
+        assert_eq!(at.get("/api/v1/peers").ok().json()["peers"].as_array().unwrap().len(), 1);
+        until("the way", || (at.get(&format!("/api/v1/at/{other}/identity")).status == 200).then_some(()));
+    }
+}
