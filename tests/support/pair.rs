@@ -40,6 +40,10 @@ impl Pair {
         for node in [&kai, &leo] {
             node.post("/api/v1/pair/confirm", json!({ "confirmed": true })).ok();
         }
+        for node in [&kai, &leo] {
+            let end = until("the end of the pairing", || Some(node.get("/api/v1/pair/status").ok().json()).filter(|told| told["active"] == false));
+            assert_eq!(end["outcome"]["end"], "paired", "{end}");
+        }
         until("both peers paired", || {
             let paired = |at: &TestDaemon, name: &str| at.peer(name).is_some_and(|peer| peer["status"] == "online" && peer["platform"] != "unknown");
             (paired(&leo, &kai.home.name) && paired(&kai, &leo.home.name)).then_some(())
