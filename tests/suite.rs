@@ -21,6 +21,7 @@ mod cases {
     mod events;
     mod jobs;
     mod pair;
+    mod pairing;
     mod peers;
     mod secrets;
     mod shapes;

@@ -17,7 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     audit::Audit,
     context::Context,
-    discovery::Sightings,
+    discovery::Discovery,
     events::Events,
     files::Files,
     identity,
@@ -69,8 +69,8 @@ pub struct Services {
     pub peers: Peers,
     /// How strangers become peers.
     pub pairing: Pairing,
-    /// Who was seen on the local network.
-    pub sightings: Sightings,
+    /// Who is on the local network.
+    pub discovery: Discovery,
     /// This node's certificate.
     pub tls: Arc<TlsIdentity>,
     /// Copies to and from them.
@@ -115,7 +115,8 @@ impl App {
     /// What is not well, of all services.
     pub fn problems(&self) -> Vec<Problem> {
         let store = self.store.problem().map(|(message, since)| Problem { part: "store".to_owned(), message, since });
-        self.settings.problem().into_iter().chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        let discovery = self.discovery.problem().map(|message| Problem { part: "discovery".to_owned(), message, since: self.started_at });
+        self.settings.problem().into_iter().chain(discovery).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

@@ -109,6 +109,7 @@ async fn begin(stream: TcpStream, from: SocketAddr, tls: &TlsAcceptor, place: &P
 }
 
 async fn serve_one(stream: Box<dyn Io>, link: Arc<Link>, app: App, router: Router, stop: CancellationToken) {
+    let trust = app.trust.clone();
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -120,7 +121,7 @@ async fn serve_one(stream: Box<dyn Io>, link: Arc<Link>, app: App, router: Route
     let outcome = tokio::select! {
         outcome = serving.as_mut() => outcome,
         () = link.evicted() => return,
-        revoked = link.revoked() => {
+        revoked = link.revoked(&trust) => {
             serving.as_mut().graceful_shutdown();
             // The owner's own request may be the one that changes the key, and is answered in its own time.
             if revoked.is_owner() {

@@ -10,7 +10,7 @@ use loopsy_shared::{
 };
 use tokio::{
     net::TcpListener,
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -147,6 +147,7 @@ fn lock(dir: &DataDir) -> Result<File, RunError> {
 }
 
 async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(), RunError> {
+    let signals = Signals::listen()?;
     let config = settings.now();
     let host = options.host.clone().unwrap_or_else(|| config.server.host.clone());
     let port = options.port.unwrap_or(config.server.port);
@@ -158,13 +159,13 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
         .tls
         .server()
         .map_err(|e| RunError::new(format!("The certificate cannot be used: {e}.")).hint("Look at the files in tls/ of the data directory."))?;
-    start_services(&app, bound);
+    start_services(&app);
     app.peers.add_manual(&config.discovery.manual_peers).await;
     let serving = tokio::spawn(listen::serve(listener, app.clone(), http::router(app.clone()), TlsAcceptor::from(Arc::new(tls))));
     announce(dir, &app, &bound.ip().to_string()).map_err(at(&dir.runtime()))?;
     tracing::info!(node = %app.node_id, %host, port = app.port, version = loopsy_shared::VERSION, "ready");
 
-    let mut again = wait_for_stop(&app).await?;
+    let mut again = signals.wait_for_stop(&app).await;
     tracing::info!("stopping");
     app.stopping.cancel();
     let drained = async {
@@ -255,7 +256,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
     Ok(App::new(Services {
-        node_id,
+        node_id: node_id.clone(),
         port: bound.port(),
         started_at: time::now(),
         started: std::time::Instant::now(),
@@ -269,7 +270,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         files,
         peers,
         pairing,
-        sightings,
+        discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,
         supervisor: Supervisor::new(stopping.clone(), tasks.clone()),
@@ -280,10 +281,9 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     }))
 }
 
-fn start_services(app: &App, bound: SocketAddr) {
+fn start_services(app: &App) {
     let supervisor = app.supervisor.clone();
-    let me = Me { node_id: app.node_id.clone(), port: bound.port(), bound: bound.ip() };
-    let discovery = Discovery::new(app.settings.subscribe(), me, Reach::Lan, app.sightings.clone());
+    let discovery = app.discovery.clone();
     supervisor.keep("discovery", move |stop| {
         let discovery = discovery.clone();
         async move { discovery.run(stop).await }
@@ -378,26 +378,38 @@ fn announce(dir: &DataDir, app: &App, host: &str) -> io::Result<()> {
     fsutil::write_atomic(&dir.runtime(), &serde_json::to_vec(&runtime)?)
 }
 
-/// Waits for SIGTERM or SIGINT; SIGHUP reads the config. Returns what tells of a second request to stop.
-async fn wait_for_stop(app: &App) -> Result<tokio::sync::mpsc::Receiver<()>, RunError> {
-    let failed = |e: io::Error| RunError::new(format!("Signals cannot be received: {e}."));
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate()).map_err(failed)?, signal(SignalKind::interrupt()).map_err(failed)?);
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            _ = hangup.recv() => reload(app).await,
-        }
+/// The signals that a daemon hears.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// From now on they are heard, instead of ending the process. So this comes before anybody can know that the daemon is there.
+    fn listen() -> Result<Self, RunError> {
+        let hear = |kind| signal(kind).map_err(|e| RunError::new(format!("Signals cannot be received: {e}.")));
+        Ok(Self { terminate: hear(SignalKind::terminate())?, interrupt: hear(SignalKind::interrupt())?, hangup: hear(SignalKind::hangup())? })
     }
-    let (tell, again) = tokio::sync::mpsc::channel(1);
-    tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+
+    /// Waits for SIGTERM or SIGINT; SIGHUP reads the config. Returns what tells of a second request to stop.
+    async fn wait_for_stop(mut self, app: &App) -> tokio::sync::mpsc::Receiver<()> {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.hangup.recv() => reload(app).await,
+            }
         }
-        // Nobody listens any more once the node has stopped, which is fine.
-        let _stopped = tell.send(()).await;
-    });
-    Ok(again)
+        let (tell, again) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+            // Nobody listens any more once the node has stopped, which is fine.
+            let _stopped = tell.send(()).await;
+        });
+        again
+    }
 }

@@ -115,6 +115,12 @@ impl Trust {
         self.0.state.load().principals.get(&secret::digest(presented)).cloned()
     }
 
+    /// The principal that a revoked one's key belongs to now: the same machine with other rights. `None` when the key opens nothing any more.
+    pub fn successor(&self, revoked: &Principal) -> Option<Arc<Principal>> {
+        let same = |now: &&Arc<Principal>| (&now.key_id, &now.name, now.pin) == (&revoked.key_id, &revoked.name, revoked.pin);
+        self.0.state.load().principals.values().find(same).cloned()
+    }
+
     /// The pinned certificate of the peer whose key has this name.
     pub fn pin(&self, name: &str) -> Option<Fingerprint> {
         self.0.config.borrow().tls.pinned_certs.get(name).copied()
@@ -225,10 +231,12 @@ mod tests {
         tx.send_replace(Arc::new(first.clone()));
         let narrowed = trust.identify(peer.reveal().as_bytes()).expect("known");
         assert!(kai.revoked.is_cancelled() && !agent.revoked.is_cancelled());
+        assert!(trust.successor(&kai).is_some(), "the key is the same, and so its connections stay");
         assert_eq!(narrowed.scopes, [Scope::Status, Scope::Terminal]);
         assert!(!narrowed.may(Needs::Scope(Scope::Execute)) && !narrowed.may(Needs::Local));
         first.tls.pinned_certs.insert("kai".to_owned(), Fingerprint::of(b"x"));
         tx.send_replace(Arc::new(first));
         assert!(trust.identify(peer.reveal().as_bytes()).expect("known").pin.is_some() && narrowed.revoked.is_cancelled());
+        assert!(trust.successor(&narrowed).is_none(), "another certificate is another machine");
     }
 }

@@ -321,6 +321,7 @@ impl Client {
     /// # Errors
     /// When the node cannot be reached. Its refusals are responses.
     pub async fn forward(&self, method: http::Method, target: &str, headers: HeaderMap, body: Body) -> Result<http::Response<Body>, ClientError> {
+        let repeatable = matches!(method, http::Method::GET | http::Method::HEAD);
         let request = self
             .target
             .transport
@@ -328,7 +329,7 @@ impl Client {
             .request(method, format!("{}://{}{target}", self.target.transport.scheme(), self.target.address))
             .headers(headers)
             .headers(self.target.headers.clone());
-        request.body(body).send().await.map(Into::into).map_err(|e| self.unreachable(&e))
+        sent(request.body(body), repeatable).await.map(Into::into).map_err(|e| self.unreachable(&e))
     }
 
     async fn send<E: Endpoint>(&self, request: &E) -> Result<reqwest::Response, ClientError> {
@@ -343,7 +344,7 @@ impl Client {
         if let Some(body) = parts.body {
             builder = builder.header(header::CONTENT_TYPE, "application/json").body(body);
         }
-        let response = builder.send().await.map_err(|e| self.unreachable(&e))?;
+        let response = sent(builder, E::SPEC.method == crate::api::Method::Get).await.map_err(|e| self.unreachable(&e))?;
         self.accept(response).await
     }
 
@@ -391,6 +392,15 @@ impl Client {
 /// `host:port`, with an IPv6 address in brackets.
 pub fn authority(host: &str, port: u16) -> String {
     if host.contains(':') && !host.starts_with('[') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+/// Sends a request. What can be said twice is said once more when a kept connection turns out to be closed: the node may have closed it in that very moment.
+async fn sent(request: reqwest::RequestBuilder, repeatable: bool) -> Result<reqwest::Response, reqwest::Error> {
+    let again = request.try_clone().filter(|_| repeatable);
+    match (request.send().await, again) {
+        (Err(error), Some(again)) if !error.is_connect() && !error.is_timeout() => again.send().await,
+        (outcome, _) => outcome,
+    }
 }
 
 /// The body of an answer. A silence of a minute counts as a lost connection.

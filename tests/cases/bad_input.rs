@@ -516,7 +516,7 @@ fn peers_that_are_not_there() {
     pair.kai.home.edit_config(&entry, "");
     pair.kai.post("/api/v1/reload", json!({})).ok();
     let said = pair.leo.get("/api/v1/at/kai/status").refused(409, 2008);
-    assert!(said.contains("kai") && said.contains("loopsy connect"), "{said}");
+    assert!(said.contains("kai") && said.contains("loopsy pair"), "{said}");
     let ran = pair.leo.loopsy(&["exec", "kai", "touch", "here"]);
     ran.refused(4);
     assert!(pair.leo.loopsy(&["send", "kai", "f", "f"]).code == 4);

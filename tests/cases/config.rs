@@ -14,7 +14,7 @@ fn a_config_that_is_not_valid_stops_the_start_and_says_where() {
         ("server:\n  port: 0", "server:\n  prot: 0", &["line 4", "prot", "`port`"]),
         ("port: 0", "port: \"many\"", &["line", "port"]),
         ("port: 0", "port: 70000", &["70000"]),
-        ("tls:\n", "tls: [\n", &["line"]),
+        ("execution:\n", "execution: [\n", &["line"]),
         ("execution:", "exekution:", &["exekution", "`execution`"]),
         ("maxConcurrent: 10", "maxConcurrent: 0", &["maxConcurrent"]),
         ("level: info", "level: loud", &["loud", "line"]),

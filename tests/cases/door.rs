@@ -295,7 +295,7 @@ fn a_peer_without_a_key_is_named_and_not_called() {
     leo.post("/api/v1/peers", json!({ "address": "127.0.0.1", "port": fake.port, "hostname": "fake" })).ok();
     until("its id", || leo.peer("fake").filter(|peer| peer["nodeId"] == FAKE));
     let answer = leo.get("/api/v1/at/fake/status");
-    assert!(answer.refused(409, 2008).contains("loopsy connect"));
+    assert!(answer.refused(409, 2008).contains("loopsy pair"));
     assert_eq!(leo.loopsy(&["context", "set", "k", "v", "--peer", "fake"]).code, 4);
     assert_eq!(leo.get("/api/v1/context").ok().json()["entries"], Value::Array(Vec::new()), "it fell back to the local store");
     assert!(!fake.seen().iter().any(|request| request.to_ascii_lowercase().contains("authorization")));

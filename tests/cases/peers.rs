@@ -191,7 +191,7 @@ fn a_removed_peer_is_cut_off_at_once() {
     stream.next();
     pair.leo.loopsy(&["peers", "remove", "kai", "--yes"]).ok();
     let refused = pair.kai.get("/api/v1/at/leo/identity");
-    assert!(refused.refused(409, 2008).contains("loopsy connect"));
+    assert!(refused.refused(409, 2008).contains("loopsy pair"));
     // The stream that was open with the old key ends: cleanly or cut, but it ends.
     while let Ok(Some(_)) = stream.try_next() {}
     let config = std::fs::read_to_string(pair.leo.home.config()).unwrap();

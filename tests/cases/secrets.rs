@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{Pair, files_below};
+use crate::support::{Pair, TestDaemon, files_below, until};
 
 #[test]
 fn keys_are_in_config_and_credentials_and_nowhere_else() {
@@ -15,7 +15,9 @@ fn keys_are_in_config_and_credentials_and_nowhere_else() {
     let minted = leo.mint("mia");
     let credentials = std::fs::read_to_string(leo.home.data().join("credentials.json")).unwrap();
     let for_kai = credentials.split('"').find(|word| word.starts_with("lpk_")).expect("the key for kai").to_owned();
-    let secrets = [leo.key.clone(), kai.key.clone(), minted.clone(), for_kai.clone()];
+    let (agent, private) = (leo.home.agent_key(), std::fs::read_to_string(leo.home.data().join("tls/key.pem")).unwrap());
+    let private = private.lines().nth(1).unwrap().to_owned();
+    let secrets = [leo.key.clone(), kai.key.clone(), minted.clone(), for_kai.clone(), agent.clone(), private];
 
     // Everything that could tell a secret: calls that work, calls that fail, keys in odd places.
     let mut heard = String::new();
@@ -77,7 +79,7 @@ fn keys_are_in_config_and_credentials_and_nowhere_else() {
     for daemon in [&pair.leo, &pair.kai] {
         for path in files_below(daemon.home.root()) {
             let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
-            let own = path.file_name().is_some_and(|name| name == "config.yaml" || name == "credentials.json");
+            let own = path.file_name().is_some_and(|name| name == "config.yaml" || name == "credentials.json" || name == "key.pem");
             for secret in &secrets {
                 assert!(own || !text.contains(secret.as_str()), "{} holds a secret", path.display());
             }
@@ -87,8 +89,64 @@ fn keys_are_in_config_and_credentials_and_nowhere_else() {
 }
 
 #[test]
+fn a_pairing_leaves_no_trace_of_its_digits_and_keys() {
+    let (mut leo, mut kai) = (TestDaemon::new("leo"), TestDaemon::new("kai"));
+    for node in [&leo, &kai] {
+        node.home.edit_config("level: info", "level: trace");
+        node.post("/api/v1/reload", json!({})).ok();
+    }
+    let (mut at_leo, mut at_kai) = (leo.events("", None), kai.events("", None));
+    let code = leo.post("/api/v1/pair/start", json!({})).ok().json()["inviteCode"].as_str().unwrap().to_owned();
+    // A wrong code first: what is refused must not be told either.
+    let wrong = format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000);
+    let mut heard = kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": wrong })).refused(403, 7003).to_owned();
+    let joined = kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": code })).ok();
+    let sas = joined.json()["sas"].as_str().unwrap().to_owned();
+    for node in [&leo, &kai] {
+        heard.push_str(&node.post("/api/v1/pair/confirm", json!({ "confirmed": true })).ok().text());
+    }
+    for (at, other) in [(&leo, "kai"), (&kai, "leo")] {
+        until("the peer", || at.peer(other).filter(|peer| peer["status"] == "online" && peer["platform"] == "linux"));
+        heard.push_str(&at.get("/api/v1/peers").ok().text());
+        heard.push_str(&at.get("/api/v1/pair/status").ok().text());
+        at.put("mark", "the last event").ok();
+    }
+    for events in [&mut at_leo, &mut at_kai] {
+        loop {
+            let event = events.next().data.to_string();
+            heard.push_str(&event);
+            if event.contains("the last event") {
+                break;
+            }
+        }
+    }
+    let keys = |node: &TestDaemon| -> Vec<String> {
+        let credentials = std::fs::read_to_string(node.home.data().join("credentials.json")).unwrap();
+        credentials.split('"').filter(|word| word.starts_with("lpk_")).map(str::to_owned).collect()
+    };
+    let minted = [keys(&leo), keys(&kai)].concat();
+    assert_eq!(minted.len(), 2, "one key for each direction");
+    leo.stop();
+    kai.stop();
+    for node in [&leo, &kai] {
+        for path in files_below(node.home.root()) {
+            let text = String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned();
+            let credentials = path.file_name().is_some_and(|name| name == "credentials.json");
+            assert!(credentials || !minted.iter().any(|key| text.contains(key)), "{} holds a key", path.display());
+            // Six digits may be in any number; as a word of their own they are in no text.
+            let words = |digits: &str| text.split(|c: char| !c.is_ascii_digit()).any(|word| word == digits);
+            let readable = path.extension().is_some_and(|end| end == "log" || end == "jsonl" || end == "yaml" || end == "json" || end == "out");
+            assert!(!readable || !(words(&code) || words(&sas) || words(&wrong)), "{} holds digits of the pairing", path.display());
+        }
+    }
+    for secret in minted.iter().chain([&code, &sas, &wrong]) {
+        assert!(!heard.contains(secret.as_str()), "{secret} was said");
+    }
+}
+
+#[test]
 fn a_job_gets_nothing_of_the_daemons_environment() {
-    let mut leo = crate::support::TestDaemon::new("leo");
+    let mut leo = TestDaemon::new("leo");
     leo.stop();
     leo.launch(&[("MY_API_TOKEN", "canary-token"), ("AWS_SECRET_ACCESS_KEY", "canary-aws"), ("LOOPSY_ANYTHING", "canary-loopsy"), ("PLAIN", "canary-plain")]);
     let ran = leo.post("/api/v1/execute", json!({ "command": "env" })).ok().json();

@@ -18,27 +18,28 @@ fn health_identity_status() {
     let pair = Pair::new();
     let health = pair.leo.raw("GET", "/api/v1/health", &[], None).ok();
     assert_eq!(health.header("content-type"), Some("application/json; charset=utf-8"));
-    has_keys(&health.json(), "status nodeId uptime version");
+    has_keys(&health.json(), "status nodeId uptime version now");
     assert_eq!(health.json()["status"], "ok");
     assert!(health.json()["uptime"].is_u64());
     let identity = pair.leo.get("/api/v1/identity").ok().json();
-    has_keys(&identity, "nodeId hostname platform version port capabilities");
+    has_keys(&identity, "nodeId hostname platform version port capabilities scopes");
     assert_eq!(identity["port"], pair.leo.port());
     assert!(identity["capabilities"].as_array().unwrap().iter().any(|capability| capability == "execute"));
     assert_eq!(identity["platform"], if cfg!(target_os = "macos") { "darwin" } else { "linux" });
     let status = pair.leo.get("/api/v1/status").ok().json();
     has_keys(&status, "nodeId hostname platform version uptime peers jobs context problems");
-    has_keys(&status["peers"], "total online offline unknown");
+    has_keys(&status["peers"], "total candidates online offline unknown");
     has_keys(&status["jobs"], "active total");
     has_keys(&status["context"], "entries");
-    assert_eq!(status["peers"], json!({ "total": 1, "online": 1, "offline": 0, "unknown": 0 }));
+    assert_eq!(status["peers"], json!({ "total": 1, "candidates": 0, "online": 1, "offline": 0, "unknown": 0 }));
 }
 
 #[test]
 fn peers() {
     let pair = Pair::new();
     let peer = pair.leo.peer("kai").unwrap();
-    let reference = "nodeId hostname address port platform version capabilities status lastSeen failureCount trusted manuallyAdded";
+    let reference = "nodeId hostname address port platform version capabilities status lastSeen failureCount trusted manuallyAdded \
+                     paired candidate encryption scopes";
     has_keys(&peer, &format!("{reference} principal"));
     assert_eq!(peer["principal"], "kai");
     let added = pair.leo.post("/api/v1/peers", json!({ "address": "192.0.2.1", "apiKey": "ignored" })).ok().json();
@@ -53,7 +54,7 @@ fn peers() {
     assert_eq!(removed, json!({ "success": true, "nodeId": "manual-192.0.2.1:19532" }));
     pair.leo.call("DELETE", "/api/v1/peers/manual-192.0.2.1%3A19532", None).refused(404, 2001);
     let hello = json!({ "nodeId": "11111111-2222-4333-8444-555555555555", "hostname": "mia", "platform": "linux", "version": "1.0.0", "port": 19532, "capabilities": ["execute"] });
-    has_keys(&pair.leo.post("/api/v1/peers/handshake", hello).ok().json(), "nodeId hostname platform version port capabilities");
+    has_keys(&pair.leo.post("/api/v1/peers/handshake", hello).ok().json(), "nodeId hostname platform version port capabilities scopes");
     pair.leo.home.data();
     until("the export", || {
         let text = std::fs::read_to_string(pair.leo.home.data().join("peers.json")).ok()?;

@@ -106,6 +106,12 @@ impl Home {
         text.split("apiKey: \"").nth(1).or_else(|| text.split("apiKey: ").nth(1)).unwrap().split(['"', '\n', ' ']).next().unwrap().to_owned()
     }
 
+    /// The agents' key.
+    pub(crate) fn agent_key(&self) -> String {
+        let text = std::fs::read_to_string(self.config()).unwrap();
+        text.split("agentKey: \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
     /// The command, ready to be run in this home: nothing of the test's own environment reaches it.
     pub(crate) fn command<S: AsRef<std::ffi::OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_loopsy"));

@@ -6,7 +6,7 @@ use loopsy_shared::fingerprint::Fingerprint;
 use tokio::sync::watch;
 
 use super::places::Place;
-use crate::trust::Principal;
+use crate::trust::{Principal, Trust};
 
 /// A connection.
 #[derive(Debug)]
@@ -45,21 +45,25 @@ impl Link {
         });
     }
 
-    /// Waits until the key that was last used here is revoked.
-    pub(super) async fn revoked(&self) -> Arc<Principal> {
+    /// Waits until the key that was last used here opens nothing any more. Other rights for the same key are none of a connection's business.
+    pub(super) async fn revoked(&self, trust: &Trust) -> Arc<Principal> {
         let mut principal = self.principal.subscribe();
+        let mut known = principal.borrow_and_update().clone();
         loop {
-            let known = principal.borrow_and_update().clone();
             // The sender is `self`, so there is always another change to wait for.
-            match known {
+            known = match known {
                 Some(known) => tokio::select! {
-                    () = known.revoked.cancelled() => return known,
-                    _ = principal.changed() => {}
+                    () = known.revoked.cancelled() => match trust.successor(&known) {
+                        Some(next) => Some(next),
+                        None => return known,
+                    },
+                    _ = principal.changed() => principal.borrow_and_update().clone(),
                 },
                 None => {
                     let _changed = principal.changed().await;
+                    principal.borrow_and_update().clone()
                 }
-            }
+            };
         }
     }
 

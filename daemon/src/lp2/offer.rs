@@ -79,6 +79,6 @@ pub struct Pairing {
 /// Makes the key that the other machine will present here.
 pub(super) fn mint(rng: &mut dyn CryptoRng) -> Secret {
     let bytes = Hidden::<[u8; 32]>::random(rng);
-    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(&*bytes));
+    let text = Zeroizing::new(BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
     Secret::new(format!("lpk_{}", text.as_str()))
 }

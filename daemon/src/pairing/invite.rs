@@ -104,7 +104,7 @@ impl Pairing {
                         self.show(&sas, &peer, from.map(|ip| ip.to_string()));
                     }
                 }
-                Effect::Provision(pairing) => match self.keep(&pairing, invite.from.map(|ip| ip.to_string())).await {
+                Effect::Provision(pairing) => match self.keep(&pairing, invite.from.map(|ip| ip.to_string()), false).await {
                     Ok(name) => {
                         self.set_fresh_key(Some(name.clone()));
                         invite.stored = Some(name);
@@ -117,8 +117,10 @@ impl Pairing {
                     }
                 },
                 Effect::Activate => {
-                    invite.stored = None;
                     self.set_fresh_key(None);
+                    if let Some(name) = invite.stored.take() {
+                        self.0.parts.peers.ready(&name);
+                    }
                 }
                 Effect::Withdraw => {
                     self.set_fresh_key(None);

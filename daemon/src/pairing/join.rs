@@ -104,7 +104,6 @@ impl Run {
         loop {
             while let Some(effect) = self.effects.pop_front() {
                 if self.carry_out(effect).await {
-                    self.close().await;
                     return;
                 }
             }
@@ -143,16 +142,17 @@ impl Run {
                 }
             }
             Effect::Store(pairing) => {
-                if let Err(error) = self.pairing.keep(&pairing, self.place.as_ref().map(|place| place.address.clone())).await {
+                if let Err(error) = self.pairing.keep(&pairing, self.place.as_ref().map(|place| place.address.clone()), true).await {
                     // Without the last message the other machine drops what it has.
                     self.effects.clear();
-                    self.pairing.end(End { how: PairingEnd::Failed, words: String::new() }, Some(error));
+                    self.end(End { how: PairingEnd::Failed, words: String::new() }, Some(error)).await;
                     return true;
                 }
             }
             Effect::Ended(end) => {
                 // A last word that is still to be said is said first: it stands before this in the queue.
-                self.pairing.end(end, self.because.take());
+                let because = self.because.take();
+                self.end(end, because).await;
                 return true;
             }
         }
@@ -211,8 +211,11 @@ impl Run {
         })
     }
 
-    async fn close(&self) {
-        *self.pairing.0.session.lock().await = Session::None;
+    /// Both at once, so that nobody begins anew in between.
+    async fn end(&self, end: End, because: Option<ApiError>) {
+        let mut session = self.pairing.0.session.lock().await;
+        *session = Session::None;
+        self.pairing.end(end, because);
     }
 }
 

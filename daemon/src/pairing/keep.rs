@@ -36,8 +36,8 @@ impl Pairing {
         Ok(principal)
     }
 
-    /// Stores what both people agreed to: all of it, or nothing. Returns the name of the other machine's key.
-    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>) -> Result<String, ApiError> {
+    /// Stores what both people agreed to: all of it, or nothing. `ready` tells whether the other machine has stored it already. Returns the name of the other machine's key.
+    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>, ready: bool) -> Result<String, ApiError> {
         let peer = &pairing.peer;
         let who = Identity::new(peer.node_id.as_str(), &peer.hostname).ok_or_else(|| ApiError::from(lp2::Refusal::Malformed))?;
         let name = self.fits(&who)?;
@@ -63,6 +63,7 @@ impl Pairing {
             port: peer.port,
             key: peer.api_key.clone(),
             principal: name.clone(),
+            ready,
         };
         if let Err(error) = self.0.parts.peers.pair(new).await {
             self.forget(&name).await;

@@ -169,6 +169,9 @@ impl Peers {
             self.drop_record(&asked.node_id).await?;
             return Err(PeerError::Invalid(format!("{} is a peer that is known already.", authority(&asked.address, asked.port))));
         }
+        if matches!(way, Way::Pinned(_)) {
+            self.0.sightings.confirm(&health.node_id);
+        }
         // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
         let told = match self.0.credentials.get(&health.node_id) {
             Some(key) if asked.platform == "unknown" || asked.version != health.version || asked.last_error.is_some() || asked.node_id != health.node_id => {

@@ -1,5 +1,7 @@
 //! Peers that two people have paired.
 
+use std::time::{Duration, Instant};
+
 use loopsy_shared::{
     api::peers::{Encryption, PeerInfo, PeerStatus},
     id::NodeId,
@@ -23,7 +25,12 @@ pub struct NewPeer {
     pub key: Secret,
     /// The name of the key that this node issued for it.
     pub principal: String,
+    /// Whether it takes its key already. Otherwise it is not called before [`Peers::ready`], or for some seconds.
+    pub ready: bool,
 }
+
+/// How long a peer that may not take its key yet is left alone.
+const NOT_YET: Duration = Duration::from_secs(5);
 
 impl Peers {
     /// The name under which a key of a node is kept here: the one that it has, else its hostname.
@@ -72,7 +79,8 @@ impl Peers {
                 offline_since: None,
                 ..old
             };
-            table.push(Peer::new(info.clone()));
+            let due = Instant::now() + if new.ready { Duration::ZERO } else { NOT_YET };
+            table.push(Peer { due, ..Peer::new(info.clone()) });
             (info, same.into_iter().map(|peer| peer.info.node_id).filter(|id| *id != new.node_id).collect::<Vec<_>>())
         };
         for id in replaced {
@@ -82,6 +90,14 @@ impl Peers {
         self.save(&info).await?;
         self.0.wake.notify_one();
         Ok(self.told(&info))
+    }
+
+    /// A peer takes its key now: it is asked who it is.
+    pub fn ready(&self, principal: &str) {
+        if let Some(peer) = self.table().iter_mut().find(|peer| peer.info.principal.as_deref() == Some(principal)) {
+            peer.due = Instant::now();
+        }
+        self.0.wake.notify_one();
     }
 
     /// Tells what is known of a peer anew, after its rights changed.

@@ -14,7 +14,7 @@ use crate::lp2::{
 #[test]
 fn an_independent_implementation_comes_to_the_same_keys() {
     let mut rng = seeded(1);
-    for run in 0..runs(200) {
+    for run in 0..runs(300) {
         let (w, x, y) = (ephemeral(&mut rng), ephemeral(&mut rng), ephemeral(&mut rng));
         let (mut ids, mut context) = ([[0; 9]; 2], [0; 32]);
         ids.iter_mut().for_each(|id| rng.fill_bytes(id));

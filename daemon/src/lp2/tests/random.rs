@@ -106,7 +106,7 @@ impl Joiner {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(u32::try_from(runs(400)).unwrap_or(u32::MAX)))]
+    #![proptest_config(ProptestConfig::with_cases(u32::try_from(runs(300)).unwrap_or(u32::MAX)))]
 
     #[test]
     fn a_responder_keeps_its_promises(ops in ops(), seed in any::<u64>()) {
