@@ -158,3 +158,30 @@ async fn remove(ctx: &Ctx, wanted: &str, yes: bool) -> Result<u8, Error> {
     })?;
     DONE
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_told_with_how_it_is_reached_and_a_stranger_with_what_to_do() {
+        let peer = |more: serde_json::Value| {
+            let mut fields = serde_json::json!({
+                "nodeId": "abcd-1", "hostname": "kai", "address": "10.0.0.1", "port": 1, "platform": "linux", "version": "1", "capabilities": [],
+                "status": "online", "lastSeen": 0, "failureCount": 0, "trusted": true, "manuallyAdded": true,
+            });
+            if let (Some(all), serde_json::Value::Object(more)) = (fields.as_object_mut(), more) {
+                all.extend(more);
+            }
+            serde_json::from_value::<PeerInfo>(fields).expect("a peer")
+        };
+        let (clear, pinned) = (peer(serde_json::json!({})), peer(serde_json::json!({ "encryption": "pinned", "paired": true })));
+        let stranger = peer(serde_json::json!({ "candidate": true, "trusted": false, "hostname": "mia\u{1b}" }));
+        assert_eq!([&clear, &pinned, &stranger].map(|peer| encryption(peer).0), ["none", "pinned", "-"]);
+        assert_eq!(state(&stranger).0, "not paired: `loopsy pair mia\\u{1b}`");
+        assert!(unencrypted(&[clear, stranger.clone()]).is_some_and(|said| said == "The connection with `kai` is not encrypted."));
+        assert_eq!(unencrypted(&[pinned, stranger]), None);
+        let away = peer(serde_json::json!({ "status": "offline", "offlineSince": time::now() - 61_000, "lastError": "It is off." }));
+        assert!(state(&away).0.starts_with("offline for 1 min"), "{}", state(&away).0);
+    }
+}

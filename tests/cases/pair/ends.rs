@@ -109,6 +109,14 @@ fn an_interrupt_cancels_at_any_time() {
         nothing_was_kept(&leo, &before.0);
         nothing_was_kept(&kai, &before.1);
     }
+    // While the other machine is asked and says nothing.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut asking = Dialogue::start(&kai.home, &["pair", &format!("127.0.0.1:{}", silent.local_addr().unwrap().port())]);
+    asking.say("493027");
+    let _held = silent.accept().unwrap();
+    asking.signal(Signal::INT);
+    assert!(asking.end().refused(130).contains("nothing was kept"));
+    nothing_was_kept(&kai, &before.1);
     // Before a code was typed there is nothing to cancel.
     let typing = Dialogue::start(&kai.home, &["pair", &place(&leo)]);
     std::thread::sleep(std::time::Duration::from_millis(300));
