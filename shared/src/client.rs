@@ -33,8 +33,9 @@ pub use tls::{PinMismatch, TlsIdentity};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long without a word on an idle connection the other side is probed, so that a vanished machine is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// Connections are given up sooner than a node closes them, so that no request meets a closing one.
-const POOL_IDLE: Duration = Duration::from_secs(5);
+/// Connections are given up sooner than a node closes them (15 s), so that no request meets a closing one, and later than the next health check comes (10 s), so
+/// that a peer's connection stays warm.
+const POOL_IDLE: Duration = Duration::from_secs(12);
 
 /// Largest answer that is read whole: a context store of its default size, escaped, still fits.
 const MOST_ANSWER: usize = 1 << 30;
