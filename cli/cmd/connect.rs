@@ -147,7 +147,7 @@ fn done(ctx: &Ctx, peer: &PeerInfo) -> Result<(), Error> {
     ))?;
     ctx.out.say(paint(
         WARN,
-        format!("Anybody in the network can read and change what travels. Better: `loopsy peers remove {name}`, then `loopsy pair` on both machines."),
+        "Anybody in the network can read and change what travels. Better: `loopsy pair` on both machines, which takes the place of these keys.",
     ))?;
     ctx.out.say("\nTry:")?;
     for example in [format!("loopsy exec {name} uname -a"), format!("loopsy send {name} ./notes.txt Downloads/"), format!("loopsy context list --peer {name}")]

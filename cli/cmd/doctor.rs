@@ -147,12 +147,8 @@ async fn peers(report: &mut Report<'_>) -> Result<(), Error> {
     let lists = [
         (&offline, format!("Not reachable: {offline}."), "loopsy doctor --peer NAME"),
         (&keyless, format!("This node has no key for {keyless}."), "loopsy pair"),
-        (&clear, format!("Not encrypted: {clear}."), "loopsy peers remove NAME, then loopsy pair on both machines"),
-        (
-            &unpinned,
-            format!("Encrypted, but not pinned, so nobody knows with whom: {unpinned}."),
-            "loopsy peers remove NAME, then loopsy pair on both machines",
-        ),
+        (&clear, format!("Not encrypted: {clear}."), "loopsy pair on both machines"),
+        (&unpinned, format!("Encrypted, but not pinned, so nobody knows with whom: {unpinned}."), "loopsy pair on both machines"),
     ];
     let mut well = true;
     for (_, message, fix) in lists.into_iter().filter(|(names, ..)| !names.is_empty()) {

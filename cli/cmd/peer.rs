@@ -53,14 +53,14 @@ async fn list(ctx: &Ctx) -> Result<u8, Error> {
         }
         table.print(ctx.out)?;
         if let Some(remark) = unencrypted(&peers.peers) {
-            ctx.out.remark(paint(WARN, format!("{remark} Pair instead: `loopsy peers remove NAME`, then `loopsy pair`.")));
+            ctx.out.remark(paint(WARN, format!("{remark} Run `loopsy pair` on both machines: it takes the place of the keys that were exchanged by hand.")));
         }
         Ok(())
     })?;
     DONE
 }
 
-/// How calls to it travel. A peer without a key is not called with anything secret, but is asked whether it is there.
+/// How calls to it travel. A peer without a key is called with nothing secret, but it is asked whether it is there.
 fn encryption(peer: &PeerInfo) -> (&'static str, Style) {
     match peer.encryption {
         _ if peer.candidate => ("-", PLAIN),
@@ -70,10 +70,13 @@ fn encryption(peer: &PeerInfo) -> (&'static str, Style) {
     }
 }
 
-/// One sentence about peers with which this node talks in clear, if there are any.
+/// One sentence about peers to which this node sends its key in clear, if there are any.
 pub(super) fn unencrypted(peers: &[PeerInfo]) -> Option<String> {
-    let names: Vec<String> =
-        peers.iter().filter(|peer| !peer.candidate && peer.encryption == Encryption::None).map(|peer| format!("`{}`", inert(&peer.hostname))).collect();
+    let names: Vec<String> = peers
+        .iter()
+        .filter(|peer| !peer.candidate && peer.trusted && peer.encryption == Encryption::None)
+        .map(|peer| format!("`{}`", inert(&peer.hostname)))
+        .collect();
     match names.as_slice() {
         [] => None,
         [one] => Some(format!("The connection with {one} is not encrypted.")),

@@ -81,3 +81,18 @@ fn a_connection_by_hand_says_that_it_is_not_encrypted() {
     let ran = pair.leo.home.loopsy_with(&["connect", &place(&mia), "--key-stdin", "--no-mint"], format!("{}\n", mia.mint("leo"))).ok();
     assert!(ran.err.contains("not be encrypted") && ran.err.contains("loopsy pair") && ran.text().contains("not encrypted, not pinned"), "{}", ran.err);
 }
+
+#[test]
+fn pairing_takes_the_place_of_keys_that_were_exchanged_by_hand() {
+    let crate::support::Pair { leo, kai } = crate::support::Pair::new();
+    let (mut waiting, mut joining) = super::up_to_the_question(&leo, &kai);
+    waiting.say("y");
+    joining.say("y");
+    waiting.end().ok();
+    joining.end().ok();
+    for (at, other) in [(&leo, "kai"), (&kai, "leo")] {
+        let listed = at.loopsy(&["peers", "--json"]).ok().json();
+        assert_eq!((listed["peers"].as_array().unwrap().len(), listed["peers"][0]["encryption"].as_str()), (1, Some("pinned")), "{listed}");
+        at.loopsy(&["exec", other, "true"]).ok();
+    }
+}
