@@ -21,7 +21,10 @@ mod cases {
     mod events;
     mod jobs;
     mod peers;
+    mod revoke;
+    mod rogue;
     mod secrets;
     mod shapes;
     mod transfers;
+    mod wire;
 }
