@@ -42,8 +42,11 @@ fn nothing_secret(heard: &Heard, said: &Said, nodes: [&TestDaemon; 2]) {
     }
 }
 
-fn bytes_of(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|at| u8::from_str_radix(&hex[at * 2..at * 2 + 2], 16).unwrap()).collect()
+/// What is written in hex, or else in base64.
+fn bytes_of(text: &str) -> Vec<u8> {
+    use base64::Engine;
+    let hex: Option<Vec<u8>> = text.as_bytes().chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect();
+    hex.unwrap_or_else(|| base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(text).unwrap())
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn who_listens_hears_no_secret_of_a_pairing_and_nothing_after_it() {
     assert!(leo.loopsy(&["context", "get", canary, "--peer", "kai"]).ok().text().contains(canary));
     let file = leo.daemon.home.write("canary.txt", format!("{canary}\n").repeat(5000));
     let there = kai.daemon.home.home().join("arrived.txt");
-    leo.loopsy(&["push", "kai", file.to_str().unwrap(), there.to_str().unwrap()]).ok();
+    leo.loopsy(&["send", "kai", file.to_str().unwrap(), there.to_str().unwrap()]).ok();
     assert_eq!(std::fs::read(&there).unwrap(), std::fs::read(&file).unwrap());
     until("the event about the canary", || events.next().data.to_string().contains(canary).then_some(()));
     drop(events);
@@ -132,7 +135,7 @@ fn plain_http_from_elsewhere_is_for_health_and_pairing() {
     let (away, status) = (&wire.kai, "/api/v1/status");
     assert_eq!(plain(away, &leo, "", "GET", "/api/v1/health", None).ok().json()["nodeId"], leo.daemon.node_id.as_str());
     // The other machine's side of a pairing is heard; it only has nothing to say to this.
-    plain(away, &leo, "", "POST", "/api/v1/pair/initiate", Some(&json!({ "v": 2 }))).refused(404, 7001);
+    plain(away, &leo, "", "POST", "/api/v1/pair/initiate", Some(&json!({ "v": 2 }))).refused(400, 7008);
     plain(away, &leo, "", "POST", "/api/v1/pair/confirm", Some(&json!({ "sid": "AAAAAAAAAAAAAAAAAAAAAA", "sealed": "AAAA" }))).refused(404, 7001);
     plain(away, &leo, "", "GET", status, None).refused(401, 1001);
 

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod netns;
 pub(crate) mod pair;
 pub(crate) mod paired;
+pub(crate) mod rogue;
 pub(crate) mod tls;
 
 use std::{
