@@ -31,8 +31,7 @@ fn replaced(pair: &mut Pair, manner: Manner, code: u64) -> (String, String) {
     drop(rogue);
     pair.kai.launch(&[]);
     // Nobody has to do anything once the real one is back.
-    until("kai, without anybody's help", || pair.leo.peer("kai").filter(|peer| peer["status"] == "online" && peer["lastError"].is_null()));
-    pair.leo.get("/api/v1/at/kai/identity").ok();
+    until("kai, without anybody's help", || (pair.leo.get("/api/v1/at/kai/identity").status == 200).then_some(()));
     pair.leo.loopsy(&["exec", "kai", "true"]).ok();
     pair.kai.get("/api/v1/at/leo/identity").ok();
     (said, told)
@@ -71,7 +70,16 @@ fn who_speaks_anything_but_tls_1_3_is_told_nothing() {
 
 #[test]
 fn who_never_answers_is_told_nothing() {
-    replaced(&mut paired(), Manner::Silent, 2003);
+    let mut pair = paired();
+    replaced(&mut pair, Manner::Silent, 2003);
+    // A check comes back to the real one even if nobody calls it.
+    pair.kai.kill9();
+    let rogue = Rogue::at(pair.kai.address, Manner::plain_http());
+    until("kai missed", || pair.leo.peer("kai").filter(|peer| peer["failureCount"] != 0));
+    rogue.learned_nothing(&[]);
+    drop(rogue);
+    pair.kai.launch(&[]);
+    until("kai online", || pair.leo.peer("kai").filter(|peer| peer["status"] == "online" && peer["lastError"].is_null()));
 }
 
 #[test]

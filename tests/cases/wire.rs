@@ -200,3 +200,126 @@ fn the_port_speaks_tls_1_3_and_no_older_one() {
     assert_eq!((alert.first(), alert.get(5..7)), (Some(&0x15), Some(&[2, 70][..])), "{alert:x?}");
     assert_eq!(PORT, leo.daemon.port());
 }
+
+/// Both announce themselves.
+fn announced(home: &crate::support::Home) {
+    home.edit_config("discovery:\n  enabled: false", "discovery:\n  enabled: true");
+}
+
+fn candidate(at: &Node<'_>, name: &str) -> Option<Value> {
+    at.peer(name).filter(|peer| peer["candidate"] == true)
+}
+
+#[test]
+fn nodes_that_announce_themselves_are_found_paired_by_name_and_followed() {
+    let Some(wire) = Wire::new("mDNS between hosts") else { return };
+    let (leo, kai) = (wire.leo.node("leo", announced), wire.kai.node("kai", announced));
+    for (here, there) in [(&leo, &kai), (&kai, &leo)] {
+        let seen = until("a candidate", || candidate(here, &there.daemon.home.name));
+        assert_eq!((seen["address"].as_str(), seen["port"].as_u64()), (Some(there.host.ip.to_string().as_str()), Some(u64::from(PORT))), "{seen}");
+        assert_eq!(seen["nodeId"], there.daemon.node_id.as_str(), "{seen}");
+        assert_eq!((seen["trusted"].as_bool(), seen["paired"].as_bool()), (Some(false), Some(false)), "{seen}");
+    }
+    // It is seen, and nothing more.
+    leo.get("/api/v1/at/kai/status").refused(409, 2008);
+
+    pair(&leo, &kai, "leo", None);
+    for (here, name) in [(&leo, "kai"), (&kai, "leo")] {
+        let peers = here.get("/api/v1/peers").ok().json();
+        assert_eq!(peers["peers"].as_array().unwrap().len(), 1, "{peers}");
+        let peer = here.peer(name).unwrap();
+        assert_eq!((peer["candidate"].as_bool(), peer["paired"].as_bool()), (Some(false), Some(true)), "{peer}");
+    }
+    leo.get("/api/v1/at/kai/identity").ok();
+
+    // kai moves. Nobody does anything, and its pin proves that it is still kai.
+    let moved = std::time::Instant::now();
+    wire.kai.ip("addr add 10.77.0.99/24 dev LINK");
+    wire.kai.ip(&format!("addr del {}/24 dev LINK", wire.kai.ip));
+    until("kai at its new address", || leo.peer("kai").filter(|peer| peer["address"] == "10.77.0.99" && peer["status"] == "online"));
+    eprintln!("kai was found at its new address after {:?}", moved.elapsed());
+    assert_eq!(leo.get("/api/v1/at/kai/identity").ok().json()["nodeId"], kai.daemon.node_id.as_str());
+    leo.loopsy(&["exec", "kai", "true"]).ok();
+
+    // kai removes leo, which still announces itself and stays away. leo lost its key, not its eyes.
+    kai.at(|kai| kai.call("DELETE", &format!("/api/v1/peers/{}", leo.daemon.node_id), None)).ok();
+    until("leo to hear it", || leo.peer("kai").filter(|peer| peer["paired"] == false));
+    let mut events = kai.at(|kai| kai.events("?topics=peers", None));
+    assert_eq!(events.next().data["type"], "snapshot");
+    let nobody = |at: &Node<'_>| at.get("/api/v1/peers").ok().json() == json!({ "peers": [] });
+    assert!(nobody(&kai));
+    // leo announces itself anew under another name. Who was never removed sees that, so the announcement arrived; kai does not show it.
+    leo.daemon.home.edit_config("hostname: \"leo\"", "hostname: \"leo2\"");
+    leo.post("/api/v1/reload", json!({})).ok();
+    let second = kai.at(|_| {
+        wire.kai.node("mia", |home| {
+            announced(home);
+            home.edit_config(&format!("port: {PORT}"), "port: 19533");
+        })
+    });
+    until("leo under its new name, seen from kai's host", || candidate(&second, "leo2"));
+    let mia = until("mia", || candidate(&kai, "mia"));
+    assert_eq!(mia["nodeId"], second.daemon.node_id.as_str());
+    let shown = kai.get("/api/v1/peers").ok().json();
+    assert_eq!(shown["peers"].as_array().unwrap().len(), 1, "{shown}");
+
+    kai.daemon.home.edit_config("discovery:\n  enabled: true", "discovery:\n  enabled: false");
+    kai.post("/api/v1/reload", json!({})).ok();
+    until("no candidate without discovery", || nobody(&kai).then_some(()));
+}
+
+/// The last step of a diagnosis, after those before it succeeded.
+fn last_step(at: &Node<'_>, of: &Node<'_>) -> (String, String, String) {
+    let steps = at.post(&format!("/api/v1/peers/{}/diagnose", of.daemon.node_id), json!({})).ok().json();
+    let steps = steps["steps"].as_array().unwrap();
+    let (last, before) = steps.split_last().unwrap();
+    assert!(before.iter().all(|step| step["verdict"] != "failed"), "{steps:?}");
+    let word = |name: &str| last[name].as_str().unwrap_or_default().to_owned();
+    if last["verdict"] == "failed" {
+        assert!(word("fix").len() > 10, "no advice: {last}");
+    }
+    (format!("{} {}", word("step"), word("verdict")), word("message"), word("fix"))
+}
+
+#[test]
+fn the_doctor_says_where_the_way_to_a_peer_ends() {
+    let Some(wire) = Wire::new("the way to a peer, broken") else { return };
+    let (leo, mut kai) = nodes(&wire);
+    join(&leo, &kai);
+    assert_eq!(last_step(&leo, &kai).0, "version ok");
+    assert_eq!(leo.loopsy(&["doctor", "--peer", "kai"]).text().matches("[FAIL]").count(), 0);
+
+    let narrow = |scopes: Value| kai.at(|it| it.call("PUT", &format!("/api/v1/peers/{}/scopes", leo.daemon.node_id), Some(json!({ "scopes": scopes })))).ok();
+    narrow(json!(["status", "context"]));
+    let steps = leo.post(&format!("/api/v1/peers/{}/diagnose", kai.daemon.node_id), json!({})).ok().json();
+    let scopes = steps["steps"].as_array().unwrap().iter().find(|step| step["step"] == "scopes").expect("that step").clone();
+    assert!(scopes["verdict"] == "warning" && scopes["message"].as_str().unwrap().contains("execute"), "{scopes}");
+    narrow(json!(["context"]));
+    let (step, message, fix) = last_step(&leo, &kai);
+    assert!(step == "scopes failed" && message.contains("status") && fix.contains("allow"), "{step}: {message} {fix}");
+    narrow(json!(["status", "execute", "transfer", "context"]));
+
+    wire.kai.ip("link set LINK down");
+    let (step, message, fix) = last_step(&leo, &kai);
+    assert!(["port failed", "address failed"].contains(&step.as_str()) && message.contains("10.77.0.2"), "{step}: {message} {fix}");
+    eprintln!("link down: {step}: {message} → {fix}");
+    let ran = leo.loopsy(&["doctor", "--peer", "kai"]);
+    assert!(ran.code == 1 && ran.text().contains("[FAIL]"), "{}", ran.text());
+    wire.kai.ip("link set LINK up");
+    until("the way back", || (leo.get("/api/v1/at/kai/identity").status == 200).then_some(()));
+
+    kai.at_mut(|kai| kai.stop());
+    let (step, message, fix) = last_step(&leo, &kai);
+    assert!(step == "port failed" && fix.contains("loopsy start"), "{step}: {message} {fix}");
+    assert!(message.contains("refused"), "{message}");
+
+    let pinned = fingerprint(&kai.daemon);
+    let other = wire.kai.node("kai", |_| {});
+    let (step, message, fix) = last_step(&leo, &kai);
+    assert!(step == "pin failed" && message.contains(&pinned) && message.contains(&fingerprint(&other.daemon)), "{step}: {message}");
+    assert!(fix.contains("loopsy peers remove kai"), "{fix}");
+    drop(other);
+    kai.at_mut(|kai| kai.launch(&[]));
+    until("the way back", || (leo.get("/api/v1/at/kai/identity").status == 200).then_some(()));
+    assert_eq!(last_step(&leo, &kai).0, "version ok");
+}
