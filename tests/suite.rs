@@ -23,7 +23,10 @@ mod cases {
     mod pair;
     mod pairing;
     mod peers;
+    mod revoke;
+    mod rogue;
     mod secrets;
     mod shapes;
     mod transfers;
+    mod wire;
 }

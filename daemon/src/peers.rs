@@ -182,8 +182,7 @@ impl Peers {
     /// Notes that a call to a peer failed, and says so in words for the caller. It has to prove itself again before the next call.
     pub fn lost(&self, peer: &Reached, error: &ClientError) -> PeerError {
         if let Some(peer) = self.table().iter_mut().find(|p| p.info.node_id == peer.info.node_id) {
-            peer.proven = false;
-            peer.due = Instant::now();
+            peer.doubt();
         }
         self.0.wake.notify_one();
         match error {

@@ -68,7 +68,15 @@ pub(crate) fn dial(address: SocketAddr) -> TcpStream {
 
 /// One request on a connection of its own.
 pub(crate) fn request(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
-    let mut head = format!("{method} {target} HTTP/1.1\r\nConnection: close\r\n");
+    exchange(address, &compose(address, method, target, headers, body, false), method == "HEAD")
+}
+
+/// The bytes of a request.
+pub(crate) fn compose(address: SocketAddr, method: &str, target: &str, headers: &[(&str, &str)], body: Option<&[u8]>, keep: bool) -> Vec<u8> {
+    let mut head = format!("{method} {target} HTTP/1.1\r\n");
+    if !keep {
+        head.push_str("Connection: close\r\n");
+    }
     if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
         head.push_str(&format!("Host: {address}\r\n"));
     }
@@ -81,7 +89,7 @@ pub(crate) fn request(address: SocketAddr, method: &str, target: &str, headers: 
     head.push_str("\r\n");
     let mut bytes = head.into_bytes();
     bytes.extend_from_slice(body.unwrap_or_default());
-    exchange(address, &bytes, method == "HEAD")
+    bytes
 }
 
 /// Sends bytes as they are and reads one answer.
@@ -90,8 +98,12 @@ pub(crate) fn exchange(address: SocketAddr, bytes: &[u8], no_body: bool) -> Answ
     // A server that refuses early closes while we still write; its answer counts.
     let mut writer = stream.try_clone().unwrap();
     let _refused_early = writer.write_all(bytes);
-    let mut reader = BufReader::new(stream);
-    let (status, headers) = read_head(&mut reader).expect("an answer");
+    read_answer(&mut BufReader::new(stream), no_body)
+}
+
+/// Reads one answer, and leaves what follows it.
+pub(crate) fn read_answer(reader: &mut impl BufRead, no_body: bool) -> Answer {
+    let (status, headers) = read_head(reader).expect("an answer");
     let mut answer = Answer { status, headers, body: Vec::new() };
     if no_body || status == 204 || status == 304 || status < 200 {
         return answer;

@@ -1,10 +1,15 @@
 //! What every case needs: homes, daemons, pairs of them, the command line, HTTP by hand.
 
+pub(crate) mod capture;
 pub(crate) mod cli;
 pub(crate) mod daemon;
 pub(crate) mod dialogue;
 pub(crate) mod http;
+pub(crate) mod netns;
 pub(crate) mod pair;
+pub(crate) mod paired;
+pub(crate) mod rogue;
+pub(crate) mod tls;
 
 use std::{
     path::Path,

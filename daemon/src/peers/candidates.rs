@@ -1,6 +1,6 @@
 //! Who was seen on the local network and is not a peer. Hints for addresses, never for identity: nothing here is ever called with a key.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, net::IpAddr, time::Instant};
 
 use loopsy_shared::{
     api::{
@@ -32,6 +32,7 @@ impl Peers {
     pub async fn watch_sightings(&self, stop: CancellationToken) {
         let mut sightings = self.0.sightings.watch();
         let mut told: BTreeMap<NodeId, PeerInfo> = BTreeMap::new();
+        let mut places: BTreeMap<NodeId, (Vec<IpAddr>, u16)> = BTreeMap::new();
         loop {
             sightings.mark_unchanged();
             let now: BTreeMap<NodeId, PeerInfo> = self.candidates().into_iter().map(|info| (info.node_id.clone(), info)).collect();
@@ -49,11 +50,15 @@ impl Peers {
             }
             told = now;
             let mut back = false;
-            for seen in self.0.sightings.list() {
-                if let Some(peer) = self.table().iter_mut().find(|peer| peer.info.node_id == seen.node_id && peer.info.status != PeerStatus::Online) {
+            let seen: BTreeMap<_, _> = self.0.sightings.list().into_iter().map(|seen| (seen.node_id, (seen.addresses, seen.port))).collect();
+            for (node_id, place) in &seen {
+                // One that moved may still count as online, until a call to where it was runs into a timeout.
+                let moved = places.get(node_id).is_some_and(|before| before != place);
+                if let Some(peer) = self.table().iter_mut().find(|peer| peer.info.node_id == *node_id && (moved || peer.info.status != PeerStatus::Online)) {
                     (peer.due, back) = (Instant::now(), true);
                 }
             }
+            places = seen;
             if back {
                 self.0.wake.notify_one();
             }

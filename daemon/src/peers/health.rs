@@ -239,7 +239,8 @@ impl Peers {
             let before = peer.info.clone();
             let failures = before.failure_count.saturating_add(1);
             let offline = failures >= FAILURES_TO_OFFLINE;
-            peer.proven = false;
+            // By a new connection, because one that has been open since this machine or that one moved leads nowhere.
+            peer.doubt();
             peer.due = Instant::now() + jitter((FIRST_RETRY * 2u32.saturating_pow(failures.min(8) - 1)).min(INTERVAL));
             peer.info = PeerInfo {
                 failure_count: failures,

@@ -2,12 +2,12 @@
 
 use loopsy_shared::{
     api::peers::{Encryption, PeerInfo},
-    client::Client,
+    client::{Client, authority},
     id::NodeId,
     text,
 };
 
-use super::{PeerError, Peers};
+use super::{PeerError, Peers, Way};
 
 impl Peers {
     /// Forgets a peer and the key for it, ends every call to it, and keeps it from coming back by itself. Its key here is the caller's to revoke, before.
@@ -47,9 +47,18 @@ impl Peers {
         self.forget(node_id).await
     }
 
-    /// A client to say goodbye with: only for a peer that answers now, so that nobody else hears it.
+    /// A client to say goodbye with: only for a peer that answers now, so that nobody else hears it. On a connection of its own, because one that has been idle
+    /// may lead nowhere any more, and there is one try.
     pub fn farewell(&self, node_id: &NodeId) -> Option<Client> {
-        self.table().iter().find(|peer| peer.info.node_id == *node_id && peer.proven && peer.info.trusted).and_then(|peer| peer.client.clone())
+        let table = self.table();
+        let peer = table.iter().find(|peer| peer.info.node_id == *node_id && peer.proven && peer.info.trusted)?;
+        let (way, _) = peer.transport.as_ref()?;
+        let transport = match way {
+            Way::Pinned(_) => self.transport_for(*way),
+            // These share one pool among all peers.
+            Way::Encrypted | Way::Plain => return peer.client.clone(),
+        };
+        Client::new(transport, authority(&peer.info.address, peer.info.port), Some(&self.0.credentials.get(node_id)?)).ok()
     }
 
     /// The peer whose key has this name.

@@ -111,13 +111,12 @@ impl PinMismatch {
     pub(super) fn find(error: &(dyn std::error::Error + 'static)) -> Option<Self> {
         let mut at = Some(error);
         while let Some(error) = at {
-            // An io::Error hides the error that it was made from when it is asked for its source.
-            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            let tls = error.downcast_ref::<Error>().or_else(|| inner.and_then(|inner| inner.downcast_ref::<Error>()));
-            if let Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) = tls {
+            if let Some(Error::InvalidCertificate(CertificateError::Other(OtherError(cause)))) = error.downcast_ref::<Error>() {
                 return cause.downcast_ref::<Self>().copied();
             }
-            at = error.source().or_else(|| inner.and_then(|inner| inner.source()));
+            // An io::Error hides the error that it was made from when it is asked for its source; one may hide another.
+            let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            at = inner.map(|inner| inner as &(dyn std::error::Error + 'static)).or_else(|| error.source());
         }
         None
     }
