@@ -197,7 +197,7 @@ impl Peers {
         let _in_order = self.0.saving.lock().await;
         let now = self.table().iter().find(|peer| peer.info.node_id == info.node_id).map(|peer| peer.info.clone());
         let Some(info) = &now else { return Ok(()) };
-        self.0.store.write(vec![Write::PutPeer(info.clone())]).await.map_err(|e| PeerError::Save(e.to_string()))?;
+        self.0.store.write(vec![Write::PutPeer(Box::new(info.clone()))]).await.map_err(|e| PeerError::Save(e.to_string()))?;
         self.0.events.publish(Event::PeerChanged { peer: self.told(info) });
         Ok(())
     }

@@ -58,7 +58,7 @@ pub struct Loaded {
 #[derive(Debug, Clone)]
 pub enum Write {
     /// Stores a peer; a new one comes last.
-    PutPeer(PeerInfo),
+    PutPeer(Box<PeerInfo>),
     /// Removes a peer, if it is there.
     DeletePeer(NodeId),
     /// Stores a small thing as JSON.
@@ -256,8 +256,8 @@ impl Change for Writes {
             for write in self.writes {
                 match write {
                     Write::PutPeer(peer) => match peers.iter_mut().find(|known| known.node_id == peer.node_id) {
-                        Some(known) => *known = peer,
-                        None => peers.push(peer),
+                        Some(known) => *known = *peer,
+                        None => peers.push(*peer),
                     },
                     Write::DeletePeer(node_id) => peers.retain(|known| known.node_id != node_id),
                     Write::PutKv { .. } | Write::DeleteKv { .. } => {}

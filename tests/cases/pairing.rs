@@ -441,7 +441,7 @@ fn what_is_paired_stays_paired_over_restarts_and_comes_back_by_itself() {
 fn pairing_again_replaces_what_was_and_leaves_one_peer() {
     let pair = Pair::paired();
     let before = std::fs::read_to_string(pair.kai.home.data().join("credentials.json")).unwrap();
-    let again = Pair::pair(pair.leo, pair.kai);
+    let again = Pair::after_pairing(pair.leo, pair.kai);
     assert_ne!(std::fs::read_to_string(again.kai.home.data().join("credentials.json")).unwrap(), before);
     for (at, other) in [(&again.leo, "kai"), (&again.kai, "leo")] {
         assert_eq!(at.get("/api/v1/peers").ok().json()["peers"].as_array().unwrap().len(), 1);

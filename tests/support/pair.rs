@@ -23,16 +23,16 @@ impl Pair {
 
     /// Paired as two people would, with nothing restarted.
     pub(crate) fn paired() -> Self {
-        Self::pair(TestDaemon::new("leo"), TestDaemon::new("kai"))
+        Self::after_pairing(TestDaemon::new("leo"), TestDaemon::new("kai"))
     }
 
     /// The same, on ports that they keep over a restart.
     pub(crate) fn paired_on_fixed_ports() -> Self {
-        Self::pair(TestDaemon::on_fixed_port("leo"), TestDaemon::on_fixed_port("kai"))
+        Self::after_pairing(TestDaemon::on_fixed_port("leo"), TestDaemon::on_fixed_port("kai"))
     }
 
     /// `leo` shows the code, `kai` brings it, both see the same digits, both say yes.
-    pub(crate) fn pair(leo: TestDaemon, kai: TestDaemon) -> Self {
+    pub(crate) fn after_pairing(leo: TestDaemon, kai: TestDaemon) -> Self {
         let code = leo.post("/api/v1/pair/start", json!({})).ok().json()["inviteCode"].clone();
         let joined = kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": code })).ok().json();
         let shown = leo.get("/api/v1/pair/status").ok().json();

@@ -78,11 +78,11 @@ async fn what_is_stored_is_there_after_a_stop_and_in_the_export() {
     assert!(loaded.entries.is_empty() && loaded.peers.is_empty());
     let mut leo = peer("leo");
     store
-        .write(vec![Write::PutPeer(peer("kai")), Write::PutPeer(leo.clone()), Write::PutPeer(peer("mia")), put_kv("a", "1"), put_kv("b", "2")])
+        .write(vec![Write::PutPeer(Box::new(peer("kai"))), Write::PutPeer(Box::new(leo.clone())), Write::PutPeer(Box::new(peer("mia"))), put_kv("a", "1"), put_kv("b", "2")])
         .await
         .expect("stored");
     leo.failure_count = 3;
-    store.write(vec![Write::DeletePeer("kai".into()), Write::PutPeer(leo.clone()), Write::DeleteKv { name: "a".to_owned() }]).await.expect("stored");
+    store.write(vec![Write::DeletePeer("kai".into()), Write::PutPeer(Box::new(leo.clone())), Write::DeleteKv { name: "a".to_owned() }]).await.expect("stored");
     store.shutdown().await;
     store.shutdown().await;
     assert_eq!(store.write(vec![]).await, Err(StoreError::Closed));
@@ -98,7 +98,7 @@ async fn what_is_stored_is_there_after_a_stop_and_in_the_export() {
 async fn the_export_follows_within_a_second() {
     let (_home, dir) = home();
     let (store, _) = Store::open(&dir).expect("opens");
-    store.write(vec![Write::PutPeer(peer("kai"))]).await.expect("stored");
+    store.write(vec![Write::PutPeer(Box::new(peer("kai")))]).await.expect("stored");
     let begun = Instant::now();
     until("the export", || fs::read(dir.peers_json()).is_ok_and(|text| text.windows(3).any(|part| part == b"kai"))).await;
     assert!(begun.elapsed() < Duration::from_secs(1), "took {:?}", begun.elapsed());
@@ -112,7 +112,7 @@ async fn only_the_owner_may_look() {
     fs::write(dir.peers_json(), "[]").expect("a file");
     fs::set_permissions(dir.peers_json(), fs::Permissions::from_mode(0o644)).expect("chmod");
     let (store, _) = Store::open(&dir).expect("opens");
-    store.write(vec![Write::PutPeer(peer("kai"))]).await.expect("stored");
+    store.write(vec![Write::PutPeer(Box::new(peer("kai")))]).await.expect("stored");
     let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
     assert_eq!(mode(dir.path()), 0o700);
     for path in [dir.store(), beside(&dir.store(), "-wal"), beside(&dir.store(), "-shm"), dir.peers_json()] {
