@@ -28,7 +28,7 @@ struct Doomed {
 
 impl Doomed {
     fn new(what: &'static str, wait: impl FnOnce() + Send + 'static) -> Self {
-        let (told, ending) = mpsc::channel();
+        let (told, ending) = mpsc::sync_channel(1);
         std::thread::spawn(move || {
             wait();
             let _nobody_waits_any_more = told.send(Instant::now());

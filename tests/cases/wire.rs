@@ -69,7 +69,7 @@ fn who_listens_hears_no_secret_of_a_pairing_and_nothing_after_it() {
     let mut events = leo.at(|leo| Sse::open(leo.address, &leo.key, "GET", "/api/v1/at/kai/events", None, None));
     events.next();
     assert!(leo.loopsy(&["exec", "kai", "echo", canary]).ok().text().contains(canary));
-    assert!(kai.loopsy(&["exec", "leo", "sh", "-c", "cat", canary]).code != 255);
+    assert!(kai.loopsy(&["exec", "leo", "echo", canary]).ok().text().contains(canary));
     leo.loopsy(&["context", "set", canary, canary, "--peer", "kai"]).ok();
     assert!(leo.loopsy(&["context", "get", canary, "--peer", "kai"]).ok().text().contains(canary));
     let file = leo.daemon.home.write("canary.txt", format!("{canary}\n").repeat(5000));
@@ -144,7 +144,7 @@ fn plain_http_from_elsewhere_is_for_health_and_pairing() {
     for (method, target) in [("POST", "/api/v1/execute"), ("POST", "/api/v1/pair/start"), ("GET", "/api/v1/events"), ("POST", "/api/v1/key")] {
         plain(away, &leo, &leo.daemon.key, method, target, None).refused(403, 1006);
     }
-    // On the machine itself it is taken, even at the address that others use only when that is loopback.
+    // On the machine itself it is taken.
     leo.get(status).ok();
 
     let minted = leo.at(|leo| leo.mint("mia"));
@@ -247,8 +247,6 @@ fn nodes_that_announce_themselves_are_found_paired_by_name_and_followed() {
     // kai removes leo, which still announces itself and stays away. leo lost its key, not its eyes.
     kai.at(|kai| kai.call("DELETE", &format!("/api/v1/peers/{}", leo.daemon.node_id), None)).ok();
     until("leo to hear it", || leo.peer("kai").filter(|peer| peer["paired"] == false));
-    let mut events = kai.at(|kai| kai.events("?topics=peers", None));
-    assert_eq!(events.next().data["type"], "snapshot");
     let nobody = |at: &Node<'_>| at.get("/api/v1/peers").ok().json() == json!({ "peers": [] });
     assert!(nobody(&kai));
     // Who never removed it sees it from the same host: it is announced there. kai does not show it.

@@ -77,6 +77,9 @@ impl Drop for Capture<'_> {
 /// Who says something to whom: both addresses and ports.
 type Way = [u8; 12];
 
+/// Where a connection began, as its sequence numbers count, and the pieces of what was said.
+type Pieces = (Option<u32>, Vec<(u32, Vec<u8>)>);
+
 /// What was heard.
 #[derive(Debug)]
 pub(crate) struct Heard {
@@ -87,7 +90,7 @@ pub(crate) struct Heard {
 
 impl Heard {
     fn of(frames: Vec<Vec<u8>>) -> Self {
-        let mut parts: BTreeMap<Way, (Option<u32>, Vec<(u32, Vec<u8>)>)> = BTreeMap::new();
+        let mut parts: BTreeMap<Way, Pieces> = BTreeMap::new();
         for (way, sequence, syn, said) in frames.iter().filter_map(|frame| tcp(frame)) {
             let (begun, segments) = parts.entry(way).or_default();
             if syn {
@@ -96,7 +99,7 @@ impl Heard {
                 segments.push((sequence, said.to_vec()));
             }
         }
-        let join = |(begun, mut segments): (Option<u32>, Vec<(u32, Vec<u8>)>)| {
+        let join = |(begun, mut segments): Pieces| {
             let first = begun.or_else(|| segments.first().map(|(sequence, _)| *sequence)).unwrap_or(0);
             segments.sort_by_key(|(sequence, _)| sequence.wrapping_sub(first));
             let mut bytes = Vec::new();

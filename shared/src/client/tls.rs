@@ -202,3 +202,22 @@ impl ClientCertVerifier for AnyCaller {
         self.algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_mismatch_is_found_however_deep_it_is_wrapped() {
+        let mismatch = PinMismatch { expected: Fingerprint::of(b"pinned"), found: Fingerprint::of(b"shown") };
+        let tls = Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(mismatch))));
+        assert_eq!(PinMismatch::find(&tls), Some(mismatch));
+        let once = io::Error::new(io::ErrorKind::InvalidData, tls);
+        let twice = io::Error::other(once);
+        assert_eq!(PinMismatch::find(&twice), Some(mismatch));
+        assert_eq!(PinMismatch::find(&io::Error::other(twice)), Some(mismatch));
+        assert_eq!(PinMismatch::find(&io::Error::other("something else")), None);
+    }
+}
