@@ -33,10 +33,6 @@ pub use tls::{PinMismatch, TlsIdentity};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// After this long without a word on an idle connection the other side is probed, so that a vanished machine is noticed.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// What the other side has not confirmed for this long is lost: this machine or that one is no longer where it was when the connection was made. Long enough for
-/// a slow disk there to come back.
-#[cfg(target_os = "linux")]
-const UNHEARD: Duration = Duration::from_secs(30);
 /// Connections are given up sooner than a node closes them (15 s), so that no request meets a closing one, and later than the next health check comes (10 s), so
 /// that a peer's connection stays warm.
 const POOL_IDLE: Duration = Duration::from_secs(12);
@@ -131,10 +127,7 @@ impl Transport {
             Some((own, expected)) => own.client(*expected),
             None => tls::nobody(),
         };
-        let builder = reqwest::Client::builder();
-        #[cfg(target_os = "linux")]
-        let builder = builder.tcp_user_timeout(UNHEARD);
-        let pool = builder
+        let pool = reqwest::Client::builder()
             .tls_backend_preconfigured(tls.map_err(|e| broken(e.to_string()))?)
             .https_only(self.0.tls.is_some())
             .redirect(reqwest::redirect::Policy::none())

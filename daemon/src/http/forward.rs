@@ -13,7 +13,7 @@ use axum::{
 };
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
@@ -72,7 +72,7 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     let target = target(request.uri())?;
     agents_may(&caller.principal, request.method(), &target)?;
     let name = path.ok_or_else(super::endpoint::not_utf8)?.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
-    let peer = app.peers.reach(name).await?;
+    let mut peer = app.peers.reach(name).await?;
 
     let wants_upgrade = request.headers().contains_key(header::UPGRADE);
     let upgrade = wants_upgrade.then(|| hyper::upgrade::on(&mut request));
@@ -87,8 +87,13 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     }
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
+    let again = (matches!(parts.method, Method::GET | Method::HEAD) && !wants_upgrade).then(|| (parts.method.clone(), headers.clone()));
     let answer = tokio::select! {
         answer = peer.client.forward(parts.method, &target, headers, body) => answer,
+        Some((method, headers)) = stale(&peer, again) => {
+            peer = app.peers.reach(name).await?;
+            peer.client.forward(method, &target, headers, client::Body::default()).await
+        }
         () = peer.gone.cancelled() => return Err(PeerError::Removed(peer.info.hostname.clone()).into()),
     };
     let mut answer = answer.map_err(|e| app.peers.lost(&peer, &e))?;
@@ -123,8 +128,15 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     Ok(response)
 }
 
+/// A connection may lead nowhere since this machine or that one has moved, and nobody says so. What can be asked twice is then asked anew; anything else waits.
+async fn stale<T>(peer: &Reached, again: Option<T>) -> Option<T> {
+    let again = again?;
+    peer.stale.cancelled().await;
+    Some(again)
+}
+
 /// An agent may ask of a peer what it may ask here, and no more, although the key that this node has for the peer could.
-fn agents_may(principal: &Principal, method: &http::Method, target: &str) -> Result<(), ApiError> {
+fn agents_may(principal: &Principal, method: &Method, target: &str) -> Result<(), ApiError> {
     if principal.is_owner() {
         return Ok(());
     }

@@ -78,7 +78,13 @@ async fn what_is_stored_is_there_after_a_stop_and_in_the_export() {
     assert!(loaded.entries.is_empty() && loaded.peers.is_empty());
     let mut leo = peer("leo");
     store
-        .write(vec![Write::PutPeer(Box::new(peer("kai"))), Write::PutPeer(Box::new(leo.clone())), Write::PutPeer(Box::new(peer("mia"))), put_kv("a", "1"), put_kv("b", "2")])
+        .write(vec![
+            Write::PutPeer(Box::new(peer("kai"))),
+            Write::PutPeer(Box::new(leo.clone())),
+            Write::PutPeer(Box::new(peer("mia"))),
+            put_kv("a", "1"),
+            put_kv("b", "2"),
+        ])
         .await
         .expect("stored");
     leo.failure_count = 3;
