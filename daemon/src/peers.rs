@@ -110,8 +110,6 @@ struct Peer {
     /// The pool of connections to it, and in which way they are made.
     transport: Option<(Way, Transport)>,
     client: Option<Client>,
-    /// Fires when the connections that there are lead nowhere, as far as is known.
-    stale: CancellationToken,
     /// Fires when the peer is removed: ends every call to it.
     gone: CancellationToken,
 }
@@ -123,8 +121,6 @@ pub struct Reached {
     pub info: PeerInfo,
     /// A client that presents this node's key for it.
     pub client: Client,
-    /// Fires when the connection that the client uses seems to lead nowhere: what can be asked twice is better asked anew.
-    pub stale: CancellationToken,
     /// Fires when the peer is removed.
     pub gone: CancellationToken,
 }
@@ -180,7 +176,18 @@ impl Peers {
                 peer.client.insert(client).clone()
             }
         };
-        Ok(Reached { info: peer.info.clone(), client, stale: peer.stale.clone(), gone: peer.gone.clone() })
+        Ok(Reached { info: peer.info.clone(), client, gone: peer.gone.clone() })
+    }
+
+    /// Makes a peer ready to be called by new connections, because those that there are may lead nowhere: nobody says so when a machine has moved.
+    ///
+    /// # Errors
+    /// As [`Peers::reach`].
+    pub async fn reach_anew(&self, peer: &Reached) -> Result<Reached, PeerError> {
+        if let Some(peer) = self.table().iter_mut().find(|p| p.info.node_id == peer.info.node_id) {
+            peer.doubt();
+        }
+        self.reach(peer.info.node_id.as_str()).await
     }
 
     /// Notes that a call to a peer failed, and says so in words for the caller. It has to prove itself again before the next call.
@@ -231,14 +238,13 @@ impl Peers {
 
 impl Peer {
     fn new(info: PeerInfo) -> Self {
-        Self { info, proven: false, due: Instant::now(), transport: None, client: None, stale: CancellationToken::new(), gone: CancellationToken::new() }
+        Self { info, proven: false, due: Instant::now(), transport: None, client: None, gone: CancellationToken::new() }
     }
 
     /// Makes the next call prove anew who is there, and by a new connection.
     fn doubt(&mut self) {
         (self.proven, self.client, self.transport) = (false, None, None);
         self.due = Instant::now();
-        std::mem::take(&mut self.stale).cancel();
     }
 }
 

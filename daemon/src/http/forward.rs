@@ -4,6 +4,7 @@ use std::{
     future::Future,
     pin::Pin,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use axum::{
@@ -19,7 +20,7 @@ use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
     api::{ApiError, Code, Needs, REGISTRY, wire},
-    client,
+    client::{self, ClientError},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
@@ -30,6 +31,8 @@ use crate::{
     trust::Principal,
 };
 
+/// A question that had no answer for this long may have been lost on its way.
+const SLOW: Duration = Duration::from_secs(5);
 /// An answer of this many bytes is here before anybody could remove the peer.
 const SMALL: u64 = 64 << 10;
 /// Longest refusal that is read whole, in bytes.
@@ -90,9 +93,9 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     let again = (matches!(parts.method, Method::GET | Method::HEAD) && !wants_upgrade).then(|| (parts.method.clone(), headers.clone()));
     let answer = tokio::select! {
         answer = peer.client.forward(parts.method, &target, headers, body) => answer,
-        Some((method, headers)) = stale(&peer, again) => {
-            peer = app.peers.reach(name).await?;
-            peer.client.forward(method, &target, headers, client::Body::default()).await
+        (anew, answer) = ask_anew(app, &peer, &target, again) => {
+            peer = anew;
+            answer
         }
         () = peer.gone.cancelled() => return Err(PeerError::Removed(peer.info.hostname.clone()).into()),
     };
@@ -128,11 +131,17 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     Ok(response)
 }
 
-/// A connection may lead nowhere since this machine or that one has moved, and nobody says so. What can be asked twice is then asked anew; anything else waits.
-async fn stale<T>(peer: &Reached, again: Option<T>) -> Option<T> {
-    let again = again?;
-    peer.stale.cancelled().await;
-    Some(again)
+/// A connection may lead nowhere since this machine or that one has moved, and nobody says so. What can be asked twice is asked once more after some time, over a new
+/// connection; whichever answers first counts. Never ends when there is nothing to ask, or nobody to be reached.
+async fn ask_anew(app: &App, peer: &Reached, target: &str, again: Option<(Method, HeaderMap)>) -> (Reached, Result<http::Response<client::Body>, ClientError>) {
+    if let Some((method, headers)) = again {
+        tokio::time::sleep(SLOW).await;
+        if let Ok(peer) = app.peers.reach_anew(peer).await {
+            let answer = peer.client.forward(method, target, headers, client::Body::default()).await;
+            return (peer, answer);
+        }
+    }
+    std::future::pending().await
 }
 
 /// An agent may ask of a peer what it may ask here, and no more, although the key that this node has for the peer could.
