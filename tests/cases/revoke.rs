@@ -148,9 +148,7 @@ fn a_job_that_does_not_listen_ends_with_its_key() {
     let mut command = kai.home.command(&["exec", "leo", "--", "sh", "-c", &script]).spawn().unwrap();
     until("the job", || (processes_with(&mark).len() > 1).then_some(()));
     leo.loopsy(&["peers", "remove", "kai", "--yes"]).ok();
-    let returned = Instant::now();
-    until("the end of a job that ignores signals", || processes_with(&mark).is_empty().then_some(()));
-    eprintln!("a job that ignores signals was gone {:?} after the command's return", returned.elapsed());
+    ended(vec![Doomed::process("a job that ignores signals", mark)], Instant::now());
     let _ended = command.wait();
 }
 
@@ -168,6 +166,7 @@ fn a_new_owners_key_cuts_off_the_old_one_within_a_second() {
         Doomed::stream("a stream of the old key", leo.events("", None)),
         Doomed::stream("a stream of the old key from a peer", Sse::open(leo.address, &old, "GET", "/api/v1/at/kai/events", None, None)),
         Doomed::process("a job of the old key", format!("sleep {mark}")),
+        Doomed::process("a job of the old key at a peer", there_mark),
         Doomed::connection("an idle connection of the old key", idle),
     ];
     // The peer's connection is none of the old key's.

@@ -19,16 +19,17 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::{BodyExt, Collected, Limited};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
-    api::{ApiError, Code, Needs, REGISTRY, wire},
+    api::{ApiError, Code, JOB_HEADER, Needs, REGISTRY, execute::CancelJob, wire},
     client::{self, ClientError},
+    id::JobId,
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::{error, gate::Visitor};
 use crate::{
     app::App,
     peers::{PeerError, Reached},
-    trust::Principal,
+    trust::{Caller, Principal},
 };
 
 /// A question that had no answer for this long may have been lost on its way.
@@ -114,11 +115,18 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return refused(&peer, status, headers, answer.into_body()).await;
     }
+    let job = answer.headers().get(JOB_HEADER).and_then(|id| id.to_str().ok()).map(JobId::from);
     let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let body = answer.into_body();
     // A stream has no end of its own, so it ends with this node, and with the peer's removal. Other answers are cut only by the latter.
     let gone = peer.gone.clone().cancelled_owned();
-    let body = if streams {
+    let body = if let Some(job) = job.filter(|_| streams) {
+        let over = end_with_key(app, &caller, &peer, job);
+        let body = body.into_data_stream().take_until(app.stopping.clone().cancelled_owned()).take_until(gone);
+        Body::from_stream(body.inspect(move |_| {
+            let _held_until_the_end = &over;
+        }))
+    } else if streams {
         Body::from_stream(body.into_data_stream().take_until(app.stopping.clone().cancelled_owned()).take_until(gone))
     } else if body.size_hint().exact().is_some_and(|size| size <= SMALL) {
         Body::new(body)
@@ -129,6 +137,25 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
+}
+
+/// A job at a peer ends with the key that it was started with here: the peer knows only this node's key, and would wait for its owner to come back. The guard is held
+/// by the stream; when the stream ends by itself there is nothing to do.
+fn end_with_key(app: &App, caller: &Caller, peer: &Reached, job_id: JobId) -> DropGuard {
+    let (over, revoked, client) = (CancellationToken::new(), caller.principal.revoked.clone(), peer.client.clone());
+    let guard = over.clone().drop_guard();
+    app.tasks.spawn(async move {
+        tokio::select! {
+            biased;
+            () = revoked.cancelled() => {
+                if let Err(error) = client.ask(CancelJob { job_id }).await {
+                    tracing::info!(%error, "a job of a revoked key could not be ended at the peer");
+                }
+            }
+            () = over.cancelled() => {}
+        }
+    });
+    guard
 }
 
 /// A connection may lead nowhere since this machine or that one has moved, and nobody says so. What can be asked twice is asked once more after some time, over a new

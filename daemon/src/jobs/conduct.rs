@@ -24,6 +24,9 @@ const DRAIN: Duration = Duration::from_millis(500);
 /// How long after the grace period a process may take to die before the job is given up.
 const DEATH: Duration = Duration::from_millis(400);
 
+/// The longest grace of a job whose key was revoked, and of what a job left behind: all of it is gone within a second.
+const SHORT_GRACE: Duration = Duration::from_millis(500);
+
 /// The task that sees a job to its end.
 pub(super) struct Conduct {
     pub(super) shared: Arc<Shared>,
@@ -90,7 +93,7 @@ impl Conduct {
             self.shared.sweep().await;
         }
         let forgotten = self.job.0.forgotten.token().clone();
-        cause.is_none().then_some(Leftovers { running: self.running, grace: self.grace, forgotten })
+        cause.is_none().then_some(Leftovers { running: self.running, grace: SHORT_GRACE.min(self.grace), forgotten })
     }
 
     /// Waits for the end of the process and of its output; brings it about when it is time.
@@ -115,7 +118,10 @@ impl Conduct {
                     None
                 }
                 () = job.0.cancel.cancelled(), if cause.is_none() => Some(Cause::Cancelled),
-                () = revoked.cancelled(), if cause.is_none() => Some(Cause::Cancelled),
+                () = revoked.cancelled(), if cause.is_none() => {
+                    *grace = SHORT_GRACE.min(*grace);
+                    Some(Cause::Cancelled)
+                }
                 () = &mut alarm => match deadline {
                     // the process ran, and nothing has ended it yet
                     None if cause.is_none() => Some(Cause::TimedOut),
