@@ -1,39 +1,31 @@
 //! The door to peers: `/api/v1/at/{peer}/...` is the same path on that peer, bodies, streams and upgrades included.
 
-use std::{
-    future::Future,
-    pin::Pin,
-    task::{Context, Poll},
-    time::Duration,
-};
-
 use axum::{
     body::Body,
     extract::{Extension, RawPathParams, Request, State, rejection::RawPathParamsRejection},
     response::Response,
 };
-use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
-use hyper_util::rt::TokioIo;
 use loopsy_shared::{
-    api::{ApiError, Code, JOB_HEADER, Needs, REGISTRY, execute::CancelJob, wire},
-    client::{self, ClientError},
+    api::{ApiError, Code, JOB_HEADER, Needs, REGISTRY, wire},
+    client,
     id::JobId,
 };
-use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
 
 use super::{error, gate::Visitor};
 use crate::{
     app::App,
     peers::{PeerError, Reached},
-    trust::{Caller, Principal},
+    trust::Principal,
 };
 
-/// A question that had no answer for this long may have been lost on its way.
-const SLOW: Duration = Duration::from_secs(5);
+mod lifetime;
+
+use lifetime::{UntilGone, ask_anew, end_with_key, join};
+
 /// An answer of this many bytes is here before anybody could remove the peer.
 const SMALL: u64 = 64 << 10;
 /// Longest refusal that is read whole, in bytes.
@@ -55,7 +47,7 @@ const STAYS_HERE: [HeaderName; 12] = [
     header::UPGRADE,
 ];
 
-/// Passes a request on. Only the owner may: a peer's key opens this node, not the nodes that it knows.
+/// Passes a request on. Only the owner and the owner's agents may: a peer's key opens this node, not the nodes that it knows.
 pub(super) async fn forward(
     State(app): State<App>,
     Extension(visitor): Extension<Visitor>,
@@ -131,44 +123,12 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     } else if body.size_hint().exact().is_some_and(|size| size <= SMALL) {
         Body::new(body)
     } else {
-        Body::new(UntilGone { inner: body, gone: Box::pin(gone) })
+        Body::new(UntilGone::new(body, gone))
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
     Ok(response)
-}
-
-/// A job at a peer ends with the key that it was started with here: the peer knows only this node's key, and would wait for its owner to come back. The guard is held
-/// by the stream; when the stream ends by itself there is nothing to do.
-fn end_with_key(app: &App, caller: &Caller, peer: &Reached, job_id: JobId) -> DropGuard {
-    let (over, revoked, client) = (CancellationToken::new(), caller.principal.revoked.clone(), peer.client.clone());
-    let guard = over.clone().drop_guard();
-    app.tasks.spawn(async move {
-        tokio::select! {
-            biased;
-            () = revoked.cancelled() => {
-                if let Err(error) = client.ask(CancelJob { job_id }).await {
-                    tracing::info!(%error, "a job of a revoked key could not be ended at the peer");
-                }
-            }
-            () = over.cancelled() => {}
-        }
-    });
-    guard
-}
-
-/// A connection may lead nowhere since this machine or that one has moved, and nobody says so. What can be asked twice is asked once more after some time, over a new
-/// connection; whichever answers first counts. Never ends when there is nothing to ask, or nobody to be reached.
-async fn ask_anew(app: &App, peer: &Reached, target: &str, again: Option<(Method, HeaderMap)>) -> (Reached, Result<http::Response<client::Body>, ClientError>) {
-    if let Some((method, headers)) = again {
-        tokio::time::sleep(SLOW).await;
-        if let Ok(peer) = app.peers.reach_anew(peer).await {
-            let answer = peer.client.forward(method, target, headers, client::Body::default()).await;
-            return (peer, answer);
-        }
-    }
-    std::future::pending().await
 }
 
 /// An agent may ask of a peer what it may ask here, and no more, although the key that this node has for the peer could.
@@ -219,47 +179,6 @@ fn travelling(headers: &HeaderMap) -> HeaderMap {
     let stays =
         |name: &HeaderName| STAYS_HERE.contains(name) || name.as_str().starts_with("sec-fetch-") || named.iter().any(|n| n.eq_ignore_ascii_case(name.as_str()));
     headers.iter().filter(|(name, _)| !stays(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-}
-
-/// Carries bytes both ways until one side ends, the caller's key is revoked, the peer is removed or the node stops.
-async fn join(here: hyper::upgrade::OnUpgrade, there: hyper::upgrade::OnUpgrade, [revoked, gone, stopping]: [CancellationToken; 3]) {
-    let (Ok(here), Ok(there)) = (here.await, there.await) else {
-        tracing::debug!("an upgrade was announced and did not happen");
-        return;
-    };
-    let (mut here, mut there) = (TokioIo::new(here), TokioIo::new(there));
-    tokio::select! {
-        outcome = tokio::io::copy_bidirectional(&mut here, &mut there) => {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a forwarded connection broke");
-            }
-        }
-        () = revoked.cancelled() => {}
-        () = gone.cancelled() => {}
-        () = stopping.cancelled() => {}
-    }
-}
-
-/// An answer that breaks off when the peer is removed.
-struct UntilGone {
-    inner: client::Body,
-    gone: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl http_body::Body for UntilGone {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.gone.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Some(Err(axum::Error::new(std::io::Error::other("the peer was removed")))));
-        }
-        Pin::new(&mut self.inner).poll_frame(cx).map_err(axum::Error::new)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
 }
 
 #[cfg(test)]

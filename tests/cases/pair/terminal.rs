@@ -25,7 +25,8 @@ fn on_a_terminal(home: &Home, args: &[&str]) -> Option<Command> {
 fn a_person_types_and_compares() {
     let (leo, kai) = (TestDaemon::new("leo"), TestDaemon::new("kai"));
     let Some(mut command) = on_a_terminal(&kai.home, &["pair", &place(&leo)]) else {
-        eprintln!("SKIPPED: there is no `script` (util-linux) on this machine, so nothing was tried on a terminal");
+        std::io::Write::write_all(&mut std::io::stderr(), b"!!!! SKIPPED: there is no `script` (util-linux) here, so nothing was tried on a terminal\n")
+            .unwrap();
         return;
     };
     let (mut waiting, code) = invite(&leo, &[]);
