@@ -120,7 +120,11 @@ fn three_wrong_codes_burn_the_invite() {
         let mut mia = Stranger::with(&wrong(&code));
         mia.hears_share(&leo);
         let answer = say(&leo, "initiate", &mia.says());
-        if round < 3 { answer.refused(403, 7003) } else { answer.refused(410, 7004) };
+        if round < 3 {
+            answer.refused(403, 7003)
+        } else {
+            answer.refused(410, 7004)
+        };
         assert_eq!(status(&leo)["wrongCodes"], round);
     }
     let told = status(&leo);
@@ -152,7 +156,8 @@ fn every_malformed_field_is_a_refusal_and_the_node_lives() {
     let share = mia.says();
     let bytes = |n: usize| BASE64_URL_SAFE_NO_PAD.encode(vec![7; n]);
     let point = |first: u8, rest: u8, n: usize| BASE64_URL_SAFE_NO_PAD.encode([vec![first], vec![rest; n - 1]].concat());
-    let odd = [json!(null), json!(7), json!([]), json!({}), json!(""), json!("="), json!("ä"), json!("\u{0}"), json!("x".repeat(10_000)), json!(true), json!(-1)];
+    let odd =
+        [json!(null), json!(7), json!([]), json!({}), json!(""), json!("="), json!("ä"), json!("\u{0}"), json!("x".repeat(10_000)), json!(true), json!(-1)];
     let mut cases: Vec<(&str, Value)> = Vec::new();
     for field in ["v", "suite", "id", "publicKey", "commit"] {
         cases.extend(odd.iter().map(|value| (field, value.clone())));
