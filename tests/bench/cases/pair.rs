@@ -41,7 +41,8 @@ pub(super) fn pair(setting: &Setting, report: &mut Report) -> Result<()> {
 /// done, which is when both have the other on disk.
 pub(super) fn join(guest: &Node, host: &Node) -> Result<Duration> {
     let (mut at_host, mut at_guest) = (Side::new(host)?, Side::new(guest)?);
-    let (show, type_in) = mpsc::channel();
+    // There is one code.
+    let (show, type_in) = mpsc::sync_channel(1);
     let begun = Instant::now();
     std::thread::scope(|scope| {
         let hosting = scope.spawn(move || {

@@ -124,7 +124,7 @@ pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
         Ok(Pushed { rate: size as f64 / 1e6 / took.ok_or("no times")?, cpu: used()? - before })
     };
     let (mut by_plain, mut by_tls) = (Vec::new(), Vec::new());
-    for round in 0..setting.size(7, 2) {
+    for round in 0..setting.size(9, 3) {
         // Whoever comes second may find the disk busy with what the first has left to it.
         if round % 2 == 0 {
             by_plain.push(carry(&plain, "kai-plain")?);
@@ -143,6 +143,9 @@ pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
     };
     report.told("push of 1 GiB to a peer, plain", rate(&by_plain), "MB/s", span(&by_plain));
     report.told("the same to a paired one, by TLS", rate(&by_tls), "MB/s", span(&by_tls));
-    report.against("the same, of plain", rate(&by_tls) / rate(&by_plain), "", Target::AtLeast(0.8), "");
+    // Of neighbours, because what else the machine does changes from round to round.
+    let shares = by_tls.iter().zip(&by_plain).map(|(tls, plain)| tls.rate / plain.rate).collect();
+    let note = format!("median of {} pairs of neighbours; {:.2} times the processors", by_tls.len(), cpu(&by_tls) / cpu(&by_plain));
+    report.against("the same, of plain", median(shares), "", Target::AtLeast(0.8), note);
     Ok(())
 }
