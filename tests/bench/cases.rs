@@ -7,7 +7,9 @@ mod exec;
 mod files;
 mod flood;
 mod forward;
+mod pair;
 mod start;
+mod tls;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -34,7 +36,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 15] = [
+pub(crate) const CASES: [Case; 18] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -48,7 +50,10 @@ pub(crate) const CASES: [Case; 15] = [
     Case { name: "pull", run: files::pull },
     Case { name: "cli", run: cli::cli },
     Case { name: "crash", run: crash::crash },
+    Case { name: "pair", run: pair::pair },
     Case { name: "forward", run: forward::forward },
+    Case { name: "tls", run: tls::requests },
+    Case { name: "tls-push", run: tls::push },
     Case { name: "flood", run: flood::flood },
 ];
 

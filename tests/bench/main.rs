@@ -3,6 +3,7 @@
 //! Everything is local, bounded and cleaned up: nodes live in temporary directories on free loopback ports and are ended by their process id.
 
 mod cases;
+mod cpu;
 mod load;
 mod machine;
 mod memory;

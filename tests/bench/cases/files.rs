@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fs,
     io::{Read, Write},
+    path::Path,
     time::Instant,
 };
 
@@ -19,14 +20,14 @@ use crate::{
 };
 
 /// What is sent at once, again and again.
-const BLOCK: usize = 256 << 10;
+pub(super) const BLOCK: usize = 256 << 10;
 /// As large as a file may be.
-const FULL: usize = 1 << 30;
-const QUICK: usize = 128 << 20;
+pub(super) const FULL: usize = 1 << 30;
+pub(super) const QUICK: usize = 128 << 20;
 const BOUNDARY: &str = "a-boundary-that-is-in-no-file";
 
 /// Bytes that nothing can compress.
-fn block() -> Vec<u8> {
+pub(super) fn block() -> Vec<u8> {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state ^= state << 13;
@@ -37,11 +38,25 @@ fn block() -> Vec<u8> {
     (0..BLOCK / 8).flat_map(|_| next().to_le_bytes()).collect()
 }
 
+/// The hash of so many bytes of blocks.
+pub(super) fn hash(block: &[u8], size: usize) -> String {
+    let mut hasher = Sha256::new();
+    (0..size / BLOCK).for_each(|_| hasher.update(block));
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Writes a file of so many bytes of blocks. It is then in the page cache, and on the disk, so that nothing of it is written while the clock runs.
+pub(super) fn make(path: &Path, block: &[u8], size: usize) -> Result<()> {
+    let mut file = fs::File::create(path)?;
+    for _ in 0..size / BLOCK {
+        file.write_all(block)?;
+    }
+    Ok(file.sync_all()?)
+}
+
 pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
     let (block, size) = (block(), setting.size(FULL, QUICK));
-    let mut hasher = Sha256::new();
-    (0..size / BLOCK).for_each(|_| hasher.update(&block));
-    let hash = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hash = hash(&block, size);
     let path = setting.dir.path().join("pushed");
     let field = |name: &str, value: &str| format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
     let mut head = field("destPath", &path.to_string_lossy()) + &field("sha256", &hash) + &field("size", &size.to_string());
@@ -77,11 +92,7 @@ pub(super) fn push(setting: &Setting, report: &mut Report) -> Result<()> {
 pub(super) fn pull(setting: &Setting, report: &mut Report) -> Result<()> {
     let (block, size) = (block(), setting.size(FULL, QUICK));
     let path = setting.dir.path().join("pulled");
-    let mut file = fs::File::create(&path)?;
-    for _ in 0..size / BLOCK {
-        file.write_all(&block)?;
-    }
-    file.sync_all()?;
+    make(&path, &block, size)?;
     let body = json!({ "sourcePath": path }).to_string();
     let rates = Cell::new((f64::INFINITY, 0.0_f64));
     let run = |node: &Node| {
