@@ -9,6 +9,7 @@ mod support;
 
 #[path = "cases"]
 mod cases {
+    mod abuse;
     mod access;
     mod audit;
     mod bad_input;

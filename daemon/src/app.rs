@@ -121,7 +121,15 @@ impl App {
 
     /// A caller without a key, for the endpoints that need none.
     pub fn stranger(&self, from: IpAddr) -> Caller {
-        Caller { principal: Arc::clone(&self.nobody), from_node_id: None, from }
+        Caller { principal: Arc::clone(&self.nobody), from_node_id: None, job_id: None, from }
+    }
+
+    /// Runs something to its end, also when who asked for it hangs up meanwhile: a change that is made of several steps is made whole.
+    ///
+    /// # Errors
+    /// Its own, or that it panicked.
+    pub async fn lasting<T: Send + 'static>(&self, work: impl Future<Output = Result<T, ApiError>> + Send + 'static) -> Result<T, ApiError> {
+        self.tasks.spawn(work).await.map_err(|e| crate::http::internal(&e))?
     }
 
     /// Runs something that waits for the disk, away from the threads that serve requests.

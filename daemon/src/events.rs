@@ -75,7 +75,7 @@ impl Events {
     pub fn after(&self, position: u64, most: usize) -> Read {
         let ring = self.ring();
         let first = ring.last - ring.events.len() as u64 + 1;
-        if position + 1 < first || position > ring.last {
+        if position.checked_add(1).is_none_or(|next| next < first) || position > ring.last {
             return Read::Gone;
         }
         let skip = usize::try_from(position + 1 - first).unwrap_or(usize::MAX);

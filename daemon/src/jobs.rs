@@ -146,7 +146,8 @@ impl Jobs {
         let caller = caller.clone();
         // in a task of its own, so that a caller who goes away cannot leave a process without an owner
         self.0.tracker.spawn(async move {
-            let id = JobId::new();
+            let wanted = caller.job_id.clone().filter(|id| !shared.table.lock().jobs.contains_key(id));
+            let id = wanted.unwrap_or_else(JobId::new);
             let started = match spawn::start(&shared.keeper, &id, plan, &command).await {
                 Ok(started) => started,
                 Err(error) => {

@@ -123,12 +123,9 @@ async fn serve_one(stream: Box<dyn Io>, link: Arc<Link>, app: App, router: Route
         () = link.evicted() => return,
         revoked = link.revoked(&trust) => {
             serving.as_mut().graceful_shutdown();
-            // The owner's own request may be the one that changes the key, and is answered in its own time.
-            if revoked.is_owner() {
-                serving.await
-            } else {
-                tokio::time::timeout(LAST_WORDS, serving).await.unwrap_or(Ok(()))
-            }
+            // The owner's request may be the one that changes the key, and its answer has the new one.
+            let last_words = if revoked.is_owner() { LAST_WORDS * 10 } else { LAST_WORDS };
+            tokio::time::timeout(last_words, serving).await.unwrap_or(Ok(()))
         }
         () = stop.cancelled() => {
             serving.as_mut().graceful_shutdown();

@@ -21,7 +21,7 @@ use loopsy_shared::{
     id::NodeId,
     time::{self, Millis},
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -95,7 +95,7 @@ enum Session {
     /// This machine shows a code. Boxed, because it is rare.
     Invite(Box<invite::Invite>),
     /// This machine came with a code. The task that does it hears this machine's person.
-    Join { person: mpsc::Sender<bool> },
+    Join { person: mpsc::Sender<join::Heard> },
 }
 
 impl Pairing {
@@ -138,6 +138,12 @@ impl Pairing {
     /// # Errors
     /// There is nothing to answer.
     pub async fn decide(&self, confirmed: bool) -> Result<String, ApiError> {
+        let this = self.clone();
+        // To its end, also when who asked hangs up: what was begun to be stored is stored whole.
+        self.0.parts.tasks.spawn(async move { this.answer(confirmed).await }).await.map_err(|e| crate::http::internal(&e))?
+    }
+
+    async fn answer(&self, confirmed: bool) -> Result<String, ApiError> {
         let nothing = || ApiError::new(Code::PairingNone, "There is nothing to confirm.").hint("Begin with: loopsy pair");
         let mut session = self.0.session.lock().await;
         let status = self.status();
@@ -148,9 +154,12 @@ impl Pairing {
         match &mut *session {
             Session::None => return Err(nothing()),
             Session::Join { person } => {
+                let (heard, hearing) = oneshot::channel();
                 // A full queue holds a no already, or the task is about to end: either way there is nothing more to say.
-                person.try_send(confirmed).map_err(|_| nothing())?;
-                self.tell(|status| status.answered = Some(confirmed));
+                person.try_send((confirmed, heard)).map_err(|_| nothing())?;
+                // It is no answer before it is heard: in the meantime both sides may have stored everything.
+                drop(session);
+                hearing.await.map_err(|_| nothing())?;
             }
             Session::Invite(invite) => {
                 self.tell(|status| status.answered = Some(confirmed));

@@ -44,7 +44,7 @@ pub use add::clean_address;
 pub use credentials::Credentials;
 pub use error::PeerError;
 use error::{unreachable, unreachable_at};
-pub use paired::NewPeer;
+pub use paired::{Earlier, NewPeer};
 pub use tombstones::Tombstones;
 use way::Way;
 

@@ -116,11 +116,12 @@ impl Transfers {
         Self(Arc::new(Shared { files, peers, events, tasks, stop, table: Mutex::default() }))
     }
 
-    /// Starts a transfer. What can be known at once (peer, source, destination) is checked before this returns.
+    /// Starts a transfer. What can be known at once (peer, source, destination) is checked before this returns. It ends when the peer is removed, and when
+    /// `revoked` says that the key is gone which it was asked for with.
     ///
     /// # Errors
     /// Peer or source cannot be used.
-    pub async fn start(&self, request: StartTransfer) -> Result<TransferInfo, TransferError> {
+    pub async fn start(&self, request: StartTransfer, revoked: CancellationToken) -> Result<TransferInfo, TransferError> {
         let transfer_id = TransferId::new();
         let peer = self.0.peers.reach(&request.peer).await?;
         let plan = plan::plan(&self.0.files, &peer.client.for_transfer(&transfer_id), &request).await?;
@@ -149,13 +150,15 @@ impl Transfers {
         let cancel = self.0.stop.child_token();
         self.insert(Transfer { info: info.clone(), cancel: cancel.clone(), told: Instant::now() });
         let this = self.clone();
-        let node_id = peer.info.node_id.clone();
+        let (node_id, hostname, gone) = (peer.info.node_id.clone(), peer.info.hostname.clone(), peer.gone.clone());
         self.0.tasks.spawn(async move {
             let job = copy::Copy::new(&this, transfer_id.clone(), node_id, request.direction, plan, request.dry_run);
             let carried = AssertUnwindSafe(async {
                 tokio::select! {
                     outcome = job.run() => outcome,
                     () = cancel.cancelled() => Err(TransferError::Cancelled),
+                    () = revoked.cancelled() => Err(TransferError::Cancelled),
+                    () = gone.cancelled() => Err(TransferError::Peer(PeerError::Removed(hostname))),
                 }
             });
             let outcome = carried.catch_unwind().await;

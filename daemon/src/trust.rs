@@ -1,7 +1,7 @@
 //! Who is asking, and what they may do. Looked up anew for every request, so that a key stops working the moment it is revoked.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -9,8 +9,9 @@ use std::{
 use arc_swap::ArcSwap;
 use loopsy_shared::{
     api::{Needs, Scope},
-    config::Config,
+    config::{AllowedKey, Config},
     fingerprint::Fingerprint,
+    id::JobId,
     secret::{self, KeyDigest},
 };
 use tokio::sync::watch;
@@ -68,6 +69,7 @@ impl Principal {
         match needs {
             Needs::Nothing => true,
             Needs::Scope(scope) => self.is_owner() || self.scopes.contains(&scope),
+            Needs::Peer => self.is_owner() || (self.role == Role::Peer && self.scopes.contains(&Scope::Status)),
             Needs::Local => matches!(self.role, Role::Owner | Role::Agent),
             Needs::Admin => self.is_owner(),
         }
@@ -81,6 +83,8 @@ pub struct Caller {
     pub principal: Arc<Principal>,
     /// What the caller calls itself (`x-loopsy-node-id`); nobody vouches for it.
     pub from_node_id: Option<String>,
+    /// The id that the caller wants the job to have that this request starts.
+    pub job_id: Option<JobId>,
     /// Where the connection came from.
     pub from: IpAddr,
 }
@@ -93,7 +97,8 @@ pub struct Trust(Arc<Shared>);
 struct Shared {
     config: watch::Receiver<Arc<Config>>,
     state: ArcSwap<State>,
-    rebuild: Mutex<()>,
+    /// Keys that were revoked in this run, whatever the config says. Held while the state is built anew.
+    banned: Mutex<HashSet<KeyDigest>>,
 }
 
 #[derive(Debug)]
@@ -105,8 +110,8 @@ struct State {
 impl Trust {
     /// Trusts the keys of a config, and of every config after it.
     pub fn new(config: watch::Receiver<Arc<Config>>) -> Self {
-        let state = State::build(&config.borrow(), None);
-        Self(Arc::new(Shared { config, state: ArcSwap::from_pointee(state), rebuild: Mutex::default() }))
+        let state = State::build(&config.borrow(), None, &HashSet::new());
+        Self(Arc::new(Shared { config, state: ArcSwap::from_pointee(state), banned: Mutex::default() }))
     }
 
     /// The principal of a presented key.
@@ -138,13 +143,25 @@ impl Trust {
         if current(&self.0) {
             return;
         }
-        let _one_at_a_time = self.0.rebuild.lock().unwrap_or_else(PoisonError::into_inner);
-        if current(&self.0) {
-            return;
+        let banned = self.0.banned.lock().unwrap_or_else(PoisonError::into_inner);
+        if !current(&self.0) {
+            self.rebuild(&banned);
         }
+    }
+
+    /// Makes a peer's key worthless at once, for as long as the node runs: also where the config cannot be changed, because somebody is in the middle of editing it.
+    pub fn ban(&self, name: &str) {
+        let digest = self.0.config.borrow().auth.allowed_keys.get(name).and_then(AllowedKey::digest);
+        let mut banned = self.0.banned.lock().unwrap_or_else(PoisonError::into_inner);
+        if digest.is_some_and(|digest| banned.insert(digest)) {
+            self.rebuild(&banned);
+        }
+    }
+
+    fn rebuild(&self, banned: &HashSet<KeyDigest>) {
         let newest = Arc::clone(&self.0.config.borrow());
         let old = self.0.state.load_full();
-        let new = State::build(&newest, Some(&old));
+        let new = State::build(&newest, Some(&old), banned);
         // A key that stays under another name, or with other rights, is another principal: what the old one began ends.
         let stays = |digest: &KeyDigest, old: &Arc<Principal>| new.principals.get(digest).is_some_and(|new| Arc::ptr_eq(new, old));
         let gone: Vec<_> = old.principals.iter().filter(|(digest, old)| !stays(digest, old)).map(|(_, old)| Arc::clone(old)).collect();
@@ -158,10 +175,15 @@ impl Trust {
 
 impl State {
     /// Keeps the principals of keys that stay, so that their streams go on.
-    fn build(config: &Arc<Config>, old: Option<&Self>) -> Self {
+    fn build(config: &Arc<Config>, old: Option<&Self>, banned: &HashSet<KeyDigest>) -> Self {
         let admin = config.auth.api_key.iter().map(|key| (key.digest(), ADMIN, Role::Owner));
         let agent = config.auth.agent_key.iter().map(|key| (key.digest(), AGENT, Role::Agent));
-        let peers = config.auth.allowed_keys.iter().filter_map(|(name, key)| Some((key.digest()?, name.as_str(), Role::Peer)));
+        let peers = config
+            .auth
+            .allowed_keys
+            .iter()
+            .filter_map(|(name, key)| Some((key.digest()?, name.as_str(), Role::Peer)))
+            .filter(|(digest, ..)| !banned.contains(digest));
         // The owner's key comes last and so wins, should another be the same.
         let principals = peers.chain(agent).chain(admin).map(|(digest, name, role)| {
             let (scopes, pin) = match role {
@@ -187,7 +209,7 @@ fn scopes_of(config: &Config, name: &str) -> Vec<Scope> {
 
 #[cfg(test)]
 mod tests {
-    use loopsy_shared::{config::AllowedKey, secret::Secret};
+    use loopsy_shared::secret::Secret;
 
     use super::*;
 

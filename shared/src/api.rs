@@ -134,6 +134,8 @@ pub enum Needs {
     Nothing,
     /// A key with this scope.
     Scope(Scope),
+    /// The key of another machine (with the scope `status`), or the owner's: what machines tell each other about themselves.
+    Peer,
     /// The key of the owner or of the owner's agents: what reaches out from this machine.
     Local,
     /// The owner's key.

@@ -19,6 +19,11 @@ macro_rules! ids {
                 Self(uuid::Uuid::new_v4().to_string())
             }
 
+            /// Whether a text is such a random one: what may be taken over from somebody else.
+            pub fn is_well_formed(text: &str) -> bool {
+                text.len() == 36 && uuid::Uuid::try_parse(text).is_ok()
+            }
+
             /// The text.
             pub fn as_str(&self) -> &str {
                 &self.0

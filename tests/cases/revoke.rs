@@ -9,11 +9,11 @@ use std::{
 use serde_json::json;
 
 use crate::support::{
-    Pair, Sse, TestDaemon,
+    Pair, Sse, TestDaemon, mark_of,
     paired::{fingerprint, key_for, paired},
     processes_with,
     tls::{self, Credentials, Secured},
-    unique, until,
+    until,
 };
 
 /// From the return of the command to the last sign of life.
@@ -62,13 +62,9 @@ fn ended(doomed: Vec<Doomed>, since: Instant) {
 }
 
 /// A number that stands in one command line only.
-fn mark() -> String {
-    (700_000_000 + unique() % 100_000_000).to_string()
-}
-
 /// `sleep`, run by a peer for a node, through the command line there.
 fn sleeping(at: &TestDaemon, peer: &str) -> (Child, String) {
-    let mark = mark();
+    let mark = mark_of();
     (at.home.command(&["exec", peer, "sleep", &mark]).spawn().unwrap(), format!("sleep {mark}"))
 }
 
@@ -143,7 +139,7 @@ fn a_removed_peer_is_cut_off_within_a_second() {
 #[test]
 fn a_job_that_does_not_listen_ends_with_its_key() {
     let Pair { leo, kai } = paired();
-    let mark = mark();
+    let mark = mark_of();
     let script = format!("trap '' TERM INT HUP; while :; do sleep {mark}; done");
     let mut command = kai.home.command(&["exec", "leo", "--", "sh", "-c", &script]).spawn().unwrap();
     until("the job", || (processes_with(&mark).len() > 1).then_some(()));
@@ -158,7 +154,7 @@ fn a_new_owners_key_cuts_off_the_old_one_within_a_second() {
     let old = leo.key.clone();
     let mut idle = Secured::open(leo.address, None);
     idle.request(&old, "GET", "/api/v1/status").ok();
-    let mark = mark();
+    let mark = mark_of();
     let (mut there, there_mark) = sleeping(&leo, "kai");
     until("the job at kai", || (!processes_with(&there_mark).is_empty()).then_some(()));
     let mut running = job(&leo, &old, "sleep", &[&mark]);

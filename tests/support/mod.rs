@@ -103,6 +103,11 @@ pub(crate) fn unique() -> u64 {
     (u64::from(std::process::id()) << 16) + NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
+/// An argument for `sleep` by which its process is found, and no other.
+pub(crate) fn mark_of() -> String {
+    (700_000_000 + unique() % 100_000_000).to_string()
+}
+
 /// Ends a process by its id.
 pub(crate) fn kill(pid: u32, signal: rustix::process::Signal) {
     if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {

@@ -65,5 +65,5 @@ impl Pair {
 /// `there` issues a key for `here`, and `here` adds `there` with it.
 pub(crate) fn connect(here: &TestDaemon, there: &TestDaemon) {
     let key = there.mint(&here.home.name);
-    here.post("/api/v1/peers/connect", json!({ "address": "127.0.0.1", "port": there.port(), "key": key })).ok();
+    here.post("/api/v1/peers/connect", json!({ "address": "127.0.0.1", "port": there.port(), "key": key, "issued": there.home.name })).ok();
 }

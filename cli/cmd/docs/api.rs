@@ -87,6 +87,7 @@ fn key(needs: Needs) -> String {
     match needs {
         Needs::Nothing => "none".to_owned(),
         Needs::Scope(scope) => format!("scope `{}`", scope.as_str()),
+        Needs::Peer => "a peer's with `status`".to_owned(),
         Needs::Local => "the owner's or its agents'".to_owned(),
         Needs::Admin => "the owner's".to_owned(),
     }

@@ -180,6 +180,7 @@ fn admit(app: &App, visitor: &Visitor, spec: &Spec) -> Result<Caller, ApiError> 
     if !caller.principal.may(spec.needs) {
         let missing = match spec.needs {
             Needs::Scope(scope) => format!("the scope `{}`", scope.as_str()),
+            Needs::Peer => "the key of another machine".to_owned(),
             Needs::Local | Needs::Admin | Needs::Nothing => "the owner's key".to_owned(),
         };
         return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not do this: it needs {missing}.", caller.principal.name)));

@@ -10,7 +10,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
 use loopsy_shared::{
-    api::{ApiError, Code, JOB_HEADER, Needs, REGISTRY, wire},
+    api::{ApiError, Code, Endpoint, JOB_HEADER, Needs, REGISTRY, execute::Execute, wire},
     client,
     id::JobId,
 };
@@ -83,6 +83,12 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     }
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
+    // What runs there for the owner's key here must end with it, also where nothing streams back.
+    let runs = (parts.method == Method::POST && target == Execute::SPEC.path).then(|| {
+        let job = headers.get(JOB_HEADER).and_then(|id| id.to_str().ok()).filter(|id| JobId::is_well_formed(id)).map_or_else(JobId::new, JobId::from);
+        headers.extend(HeaderValue::from_str(job.as_str()).map(|id| (HeaderName::from_static(JOB_HEADER), id)));
+        end_with_key(app, &caller, &peer, job)
+    });
     let again = (matches!(parts.method, Method::GET | Method::HEAD) && !wants_upgrade).then(|| (parts.method.clone(), headers.clone()));
     let answer = tokio::select! {
         answer = peer.client.forward(parts.method, &target, headers, body) => answer,
@@ -92,6 +98,7 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
         }
         () = peer.gone.cancelled() => return Err(PeerError::Removed(peer.info.hostname.clone()).into()),
     };
+    drop(runs);
     let mut answer = answer.map_err(|e| app.peers.lost(&peer, &e))?;
 
     let mut headers = travelling(answer.headers());

@@ -20,8 +20,12 @@ use http::{HeaderMap, Method, Request, Uri, header};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use loopsy_shared::{
-    api::{ApiError, Code, TRANSFER_HEADER},
+    api::{
+        ApiError, Code, Endpoint, JOB_HEADER, TRANSFER_HEADER,
+        node::{Reload, RotateKey},
+    },
     config::{self, Config},
+    id::JobId,
     text, time,
 };
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -87,8 +91,9 @@ impl Gate {
                 key_id: principal.as_ref().map(|principal| principal.key_id.clone()),
             }),
         };
-        // A peer whose key is revoked in the middle of a request is cut off there. The owner's request may be the one that changes the key.
-        let revoked = principal.as_ref().filter(|principal| !principal.is_owner()).map(|principal| principal.revoked.clone());
+        // Who has a key that is revoked in the middle of a request is cut off there, but for the request that changes the owner's own.
+        let changes_key = method == Method::POST && [RotateKey::SPEC.path, Reload::SPEC.path].contains(&target.path());
+        let revoked = principal.as_ref().filter(|principal| !(principal.is_owner() && changes_key)).map(|principal| principal.revoked.clone());
         let revoked = async {
             match revoked {
                 Some(revoked) => revoked.cancelled_owned().await,
@@ -185,7 +190,8 @@ fn identify(app: &App, headers: &HeaderMap, link: &Link) -> Result<Caller, ApiEr
         app.pairing.key_used(&principal.name);
     }
     let from_node_id = headers.get("x-loopsy-node-id").and_then(|value| value.to_str().ok()).map(|id| id.chars().take(128).collect());
-    Ok(Caller { principal, from_node_id, from })
+    let job_id = headers.get(JOB_HEADER).and_then(|id| id.to_str().ok()).filter(|id| JobId::is_well_formed(id)).map(JobId::from);
+    Ok(Caller { principal, from_node_id, job_id, from })
 }
 
 /// Whether a key may travel as this one did. A paired peer's key counts only together with its certificate, so that a stolen key opens nothing; the owner's key

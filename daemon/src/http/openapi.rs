@@ -72,8 +72,8 @@ fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
             "200": { "description": "Done.", "content": success },
             "default": { "description": "Refused.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } },
         },
-        "security": match spec.needs { Needs::Nothing => json!([]), Needs::Scope(_) | Needs::Local | Needs::Admin => json!([{ "key": [] }]) },
-        "x-loopsy-needs": match spec.needs { Needs::Nothing => "nothing", Needs::Scope(scope) => scope.as_str(), Needs::Local => "local", Needs::Admin => "admin" },
+        "security": match spec.needs { Needs::Nothing => json!([]), Needs::Scope(_) | Needs::Peer | Needs::Local | Needs::Admin => json!([{ "key": [] }]) },
+        "x-loopsy-needs": match spec.needs { Needs::Nothing => "nothing", Needs::Scope(scope) => scope.as_str(), Needs::Peer => "peer", Needs::Local => "local", Needs::Admin => "admin" },
     });
     if spec.method.has_body() {
         let body = body_schema(request, &in_path);

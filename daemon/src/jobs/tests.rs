@@ -25,7 +25,12 @@ impl Fixture {
         let (config, watched) = watch::channel(Arc::new(Config { execution, ..Config::default() }));
         let jobs = Jobs::start(watched, dir.path().join("spill"), keeper::tests::command(), Events::default()).await.expect("started");
         let principal = Principal { name: "admin".into(), role: Role::Owner, ..Principal::nobody() };
-        Self { jobs, config, caller: Caller { principal: Arc::new(principal), from_node_id: None, from: std::net::Ipv4Addr::LOCALHOST.into() }, dir }
+        Self {
+            jobs,
+            config,
+            caller: Caller { principal: Arc::new(principal), from_node_id: None, job_id: None, from: std::net::Ipv4Addr::LOCALHOST.into() },
+            dir,
+        }
     }
 
     async fn start(&self, command: Command) -> Job {

@@ -6,7 +6,7 @@ use loopsy_shared::fingerprint::Fingerprint;
 use tokio::sync::watch;
 
 use super::places::Place;
-use crate::trust::{Principal, Trust};
+use crate::trust::{Principal, Role, Trust};
 
 /// A connection.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Link {
 
     /// Notes whose key a request on this connection had.
     pub fn belongs_to(&self, principal: &Arc<Principal>) {
-        self.place.authenticated();
+        self.place.authenticated((principal.role == Role::Peer).then_some(&principal.name));
         self.principal.send_if_modified(|known| {
             let differs = !known.as_ref().is_some_and(|known| Arc::ptr_eq(known, principal));
             if differs {

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     net::{IpAddr, Ipv6Addr},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -21,6 +21,10 @@ struct Limits {
     far: Share,
     /// From one address of this machine itself.
     near: Share,
+    /// That have shown the key of one and the same peer.
+    peer: usize,
+    /// That have shown any peer's key. The rest is the owner's, who must always get in to remove one.
+    peers: usize,
 }
 
 /// What one source may hold.
@@ -35,7 +39,8 @@ struct Share {
 }
 
 /// What counts unless a test says otherwise. This machine's own share leaves places for others.
-const LIMITS: Limits = Limits { all: 512, far: Share { unknown: 32, known: 64, all: 96 }, near: Share { unknown: 256, known: 448, all: 448 } };
+const LIMITS: Limits =
+    Limits { all: 512, far: Share { unknown: 32, known: 64, all: 96 }, near: Share { unknown: 256, known: 448, all: 448 }, peer: 64, peers: 384 };
 
 impl Limits {
     fn share(&self, source: IpAddr) -> Share {
@@ -58,7 +63,7 @@ impl Default for Places {
 
 impl Places {
     fn within(limits: Limits) -> Self {
-        Self(Arc::new(Mutex::new(Book { limits, next: 0, count: 0, sources: HashMap::new() })))
+        Self(Arc::new(Mutex::new(Book { limits, next: 0, count: 0, sources: HashMap::new(), peers: HashMap::new() })))
     }
 
     /// A place for a connection from this address; `None` when all are held by connections that showed a key.
@@ -70,7 +75,7 @@ impl Places {
         if let Some(gone) = gone {
             gone.cancel();
         }
-        Some(Place { places: self.clone(), source, number, evicted, known: AtomicBool::new(false) })
+        Some(Place { places: self.clone(), source, number, evicted, known: AtomicBool::new(false), peer: OnceLock::new() })
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
@@ -87,6 +92,8 @@ pub(super) struct Place {
     evicted: CancellationToken,
     /// Only changed with the book open.
     known: AtomicBool,
+    /// Whose key it showed, when it was a peer's.
+    peer: OnceLock<String>,
 }
 
 impl Place {
@@ -95,15 +102,19 @@ impl Place {
         self.evicted.clone()
     }
 
-    /// Notes that the connection has shown a key, so that it is not given up for others.
+    /// Notes that the connection has shown a key, so that it is not given up for others. `peer` says whose, unless it is the owner's.
     ///
-    /// Where a source has as many of those as it may, the connection goes on counting as one without; calling this again on its next request tries again.
-    pub(super) fn authenticated(&self) {
+    /// Where a source or a peer has as many of those as it may, the connection goes on counting as one without; calling this again on its next request tries again.
+    pub(super) fn authenticated(&self, peer: Option<&str>) {
         if self.known.load(Ordering::Relaxed) {
             return;
         }
         let mut book = self.places.book();
-        if book.authenticate(self.source, self.number) {
+        if book.authenticate(self.source, self.number, peer) {
+            if let Some(peer) = peer {
+                // It is set once, where `known` becomes true, with the book open.
+                let _only_here = self.peer.set(peer.to_owned());
+            }
             self.known.store(true, Ordering::Relaxed);
         }
     }
@@ -112,7 +123,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let known = *self.known.get_mut();
-        self.places.book().release(self.source, self.number, known);
+        self.places.book().release(self.source, self.number, known, self.peer.get().map(String::as_str));
     }
 }
 
@@ -131,6 +142,8 @@ struct Book {
     next: u64,
     count: usize,
     sources: HashMap<IpAddr, Held>,
+    /// Connections that showed the key of each peer.
+    peers: HashMap<String, usize>,
 }
 
 /// What a source holds.
@@ -172,17 +185,29 @@ impl Book {
     }
 
     /// False where the connection has been given up, or its source has too many.
-    fn authenticate(&mut self, source: IpAddr, number: u64) -> bool {
+    fn authenticate(&mut self, source: IpAddr, number: u64, peer: Option<&str>) -> bool {
         let most = self.limits.share(source).known;
+        let of_peers: usize = self.peers.values().sum();
+        let full = |peer: &str| of_peers >= self.limits.peers || self.peers.get(peer).is_some_and(|held| *held >= self.limits.peer);
+        if peer.is_some_and(full) {
+            return false;
+        }
         let Some(held) = self.sources.get_mut(&source) else { return false };
         if held.known >= most || held.unknown.remove(&number).is_none() {
             return false;
         }
         held.known += 1;
+        if let Some(peer) = peer {
+            *self.peers.entry(peer.to_owned()).or_default() += 1;
+        }
         true
     }
 
-    fn release(&mut self, source: IpAddr, number: u64, known: bool) {
+    fn release(&mut self, source: IpAddr, number: u64, known: bool, peer: Option<&str>) {
+        if let Some(held) = peer.filter(|_| known).and_then(|peer| self.peers.get_mut(peer)) {
+            *held -= 1;
+        }
+        self.peers.retain(|_, held| *held > 0);
         let Some(held) = self.sources.get_mut(&source) else { return };
         if known {
             held.known -= 1;

@@ -7,7 +7,7 @@ use loopsy_shared::api::{
     pairing::{PairingConfirmed, PairingEnd, PairingReply, PairingState},
 };
 
-use super::{HOLD, Pairing, Session};
+use super::{HOLD, Pairing, Session, keep::Kept};
 use crate::lp2::{
     End, Refusal, Responder,
     responder::{Effect, Event},
@@ -22,8 +22,8 @@ pub(super) struct Invite {
     responder: Responder,
     /// Where the other machine is, once it proved that it knows the code.
     from: Option<IpAddr>,
-    /// The name of the key that was stored, while it can still be withdrawn.
-    stored: Option<String>,
+    /// What was stored, while it can still be withdrawn.
+    stored: Option<Kept>,
     /// Why this machine itself said no.
     because: Option<ApiError>,
 }
@@ -57,17 +57,9 @@ impl Pairing {
         let mut status = self.0.status.subscribe();
         loop {
             status.mark_unchanged();
-            let answer = {
-                let mut session = self.0.session.lock().await;
-                let Session::Invite(invite) = &mut *session else { return Err(Refusal::NoSession.into()) };
-                let from = match &event {
-                    Event::Proof { from, .. } => Some(*from),
-                    _ => None,
-                };
-                let answer = self.step(invite, event.clone(), from).await;
-                self.close_if_finished(&mut session);
-                answer.unwrap_or_else(|| Err(Refusal::NoSession.into()))?
-            };
+            // To its end, also when the other machine hangs up: what was begun to be stored is stored whole, and can be withdrawn whole.
+            let (this, event) = (self.clone(), event.clone());
+            let answer = self.0.parts.tasks.spawn(async move { this.once(event).await }).await.map_err(|e| crate::http::internal(&e))??;
             let Answer::Wait = answer else { return Ok(answer) };
             let changed = tokio::select! {
                 changed = tokio::time::timeout_at(held, status.changed()) => changed.is_ok(),
@@ -77,6 +69,18 @@ impl Pairing {
                 return Ok(Answer::Wait);
             }
         }
+    }
+
+    async fn once(&self, event: Event) -> Result<Answer, ApiError> {
+        let mut session = self.0.session.lock().await;
+        let Session::Invite(invite) = &mut *session else { return Err(Refusal::NoSession.into()) };
+        let from = match &event {
+            Event::Proof { from, .. } => Some(*from),
+            _ => None,
+        };
+        let answer = self.step(invite, event, from).await;
+        self.close_if_finished(&mut session);
+        answer.unwrap_or_else(|| Err(Refusal::NoSession.into()))
     }
 
     /// Gives an event to the invite and carries out what follows from it. Returns the answer to the request that the event was, if it was one.
@@ -105,9 +109,9 @@ impl Pairing {
                     }
                 }
                 Effect::Provision(pairing) => match self.keep(&pairing, invite.from.map(|ip| ip.to_string()), false).await {
-                    Ok(name) => {
-                        self.set_fresh_key(Some(name.clone()));
-                        invite.stored = Some(name);
+                    Ok(kept) => {
+                        self.set_fresh_key(Some(kept.name.clone()));
+                        invite.stored = Some(kept);
                     }
                     Err(error) => {
                         answer = Some(Err(error.clone()));
@@ -118,14 +122,14 @@ impl Pairing {
                 },
                 Effect::Activate => {
                     self.set_fresh_key(None);
-                    if let Some(name) = invite.stored.take() {
-                        self.0.parts.peers.ready(&name);
+                    if let Some(kept) = invite.stored.take() {
+                        self.0.parts.peers.ready(&kept.name);
                     }
                 }
                 Effect::Withdraw => {
                     self.set_fresh_key(None);
-                    if let Some(name) = invite.stored.take() {
-                        self.withdraw(&name).await;
+                    if let Some(kept) = invite.stored.take() {
+                        self.withdraw(kept).await;
                     }
                 }
                 Effect::KeyExposed { from } => {

@@ -11,7 +11,7 @@ use loopsy_shared::{
     config::DEFAULT_PORT,
     text,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::{ANSWERS, Pairing, Session};
 use crate::{
@@ -24,6 +24,12 @@ use crate::{
 
 /// Between two tries to bring a sealed message to a machine that does not answer.
 const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// An answer of this machine's person, and how to say that it was heard.
+pub(super) type Heard = (bool, oneshot::Sender<()>);
+
+/// How often the last message is brought, before the other machine is left to find out by itself.
+const LAST_TRIES: u32 = 3;
 
 /// A place where the other machine may be.
 #[derive(Debug, Clone)]
@@ -92,7 +98,7 @@ struct Run {
     places: Vec<Place>,
     /// The place that answered.
     place: Option<Place>,
-    answers: mpsc::Receiver<bool>,
+    answers: mpsc::Receiver<Heard>,
     effects: VecDeque<Effect>,
     /// Why it failed, in better words than the protocol has.
     because: Option<ApiError>,
@@ -109,12 +115,20 @@ impl Run {
             }
             let left = self.initiator.deadline().map_or(AGAIN, |due| due.saturating_sub(self.pairing.now()));
             let event = tokio::select! {
-                Some(answer) = self.answers.recv() => Event::Decide(answer),
+                Some(answer) = self.answers.recv() => self.hear(answer),
                 () = tokio::time::sleep(left) => Event::Tick,
                 () = stopping.cancelled() => Event::Cancel,
             };
             self.step(event);
         }
+    }
+
+    /// Tells this machine's person that the answer counts.
+    fn hear(&self, (answer, heard): Heard) -> Event {
+        self.pairing.tell(|status| status.answered = Some(answer));
+        // Who asked may have hung up; the answer counts all the same.
+        let _gone = heard.send(());
+        Event::Decide(answer)
     }
 
     fn step(&mut self, event: Event) {
@@ -148,6 +162,24 @@ impl Run {
                     self.end(End { how: PairingEnd::Failed, words: String::new() }, Some(error)).await;
                     return true;
                 }
+                // It is over here from this moment, and nobody can take it back any more; the other machine is told after that.
+                let mut last = None;
+                for effect in std::mem::take(&mut self.effects) {
+                    match effect {
+                        Effect::Ended(end) => self.end(end, None).await,
+                        Effect::Confirm(message) => last = Some(message),
+                        Effect::Initiate(_) | Effect::ShowSas { .. } | Effect::Store(_) => {}
+                    }
+                }
+                if let (Some(message), Some(place)) = (last, &self.place) {
+                    for _ in 0..LAST_TRIES {
+                        match place.client.ask(message.clone()).await {
+                            Err(error) if error.is_connection() => tokio::time::sleep(AGAIN).await,
+                            _ => break,
+                        }
+                    }
+                }
+                return true;
             }
             Effect::Ended(end) => {
                 // A last word that is still to be said is said first: it stands before this in the queue.
@@ -165,9 +197,9 @@ impl Run {
         for place in places {
             let answer = tokio::select! {
                 answer = place.client.ask(message.clone()) => answer,
-                Some(false) = self.answers.recv() => {
+                Some((false, heard)) = self.answers.recv() => {
                     self.because = None;
-                    return Err(Event::Decide(false));
+                    return Err(self.hear((false, heard)));
                 }
             };
             match answer {
@@ -190,7 +222,7 @@ impl Run {
         let place = self.place.clone()?;
         let answer = tokio::select! {
             answer = place.client.ask(message) => answer,
-            Some(false) = self.answers.recv() => return Some(Event::Decide(false)),
+            Some((false, heard)) = self.answers.recv() => return Some(self.hear((false, heard))),
         };
         Some(match answer {
             Ok(reply) if reply.sealed.is_some() => Event::Settled(reply),

@@ -3,12 +3,13 @@
 use loopsy_shared::{
     api::{ApiError, Code, Scope},
     config::{AllowedKey, Config},
+    id::NodeId,
 };
 
 use super::Pairing;
 use crate::{
     lp2::{self, Identity},
-    peers::NewPeer,
+    peers::{Earlier, NewPeer},
     settings::{Edit, SettingsError},
     trust::{ADMIN, AGENT},
 };
@@ -16,6 +17,25 @@ use crate::{
 const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
 const SCOPES: &[&str] = &["auth", "scopes"];
 const PINS: &[&str] = &["tls", "pinnedCerts"];
+
+/// What was stored, and what to do when it has to be withdrawn.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// The name of the other machine's key.
+    pub(super) name: String,
+    node_id: NodeId,
+    /// The pairing that there was before with the same machine.
+    before: Option<Before>,
+}
+
+/// An earlier pairing: one that is not completed must not cost it.
+#[derive(Debug)]
+struct Before {
+    hash: String,
+    pin: Option<String>,
+    scopes: Option<Vec<Scope>>,
+    peer: Earlier,
+}
 
 impl Pairing {
     /// Whether a machine can be taken in under its name.
@@ -36,11 +56,12 @@ impl Pairing {
         Ok(principal)
     }
 
-    /// Stores what both people agreed to: all of it, or nothing. `ready` tells whether the other machine has stored it already. Returns the name of the other machine's key.
-    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>, ready: bool) -> Result<String, ApiError> {
+    /// Stores what both people agreed to: all of it, or nothing. `ready` tells whether the other machine has stored it already.
+    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>, ready: bool) -> Result<Kept, ApiError> {
         let peer = &pairing.peer;
         let who = Identity::new(peer.node_id.as_str(), &peer.hostname).ok_or_else(|| ApiError::from(lp2::Refusal::Malformed))?;
         let name = self.fits(&who)?;
+        let before = self.before(&name, &peer.node_id);
         let hash = AllowedKey::from_digest(&pairing.minted.digest());
         let (key, pin, scopes) = (name.clone(), peer.cert_fingerprint.clone(), pairing.scopes.clone());
         self.edit(move |config, edit| {
@@ -65,22 +86,51 @@ impl Pairing {
             principal: name.clone(),
             ready,
         };
+        let kept = Kept { name, node_id: peer.node_id.clone(), before };
         if let Err(error) = self.0.parts.peers.pair(new).await {
-            self.forget(&name).await;
+            self.withdraw(kept).await;
             return Err(error.into());
         }
-        tracing::info!(peer = %name, "paired");
-        Ok(name)
+        tracing::info!(peer = %kept.name, "paired");
+        Ok(kept)
     }
 
-    /// Takes back what [`Pairing::keep`] stored.
-    pub(super) async fn withdraw(&self, name: &str) {
+    fn before(&self, name: &str, node_id: &NodeId) -> Option<Before> {
+        let (config, peer) = (self.config(), self.0.parts.peers.earlier(node_id)?);
+        Some(Before {
+            hash: config.auth.allowed_keys.get(name)?.reveal().to_owned(),
+            pin: config.tls.pinned_certs.get(name).map(ToString::to_string),
+            scopes: config.auth.scopes.get(name).cloned(),
+            peer,
+        })
+    }
+
+    /// Takes back what [`Pairing::keep`] stored. What there was before is there again.
+    pub(super) async fn withdraw(&self, kept: Kept) {
+        let Kept { name, node_id, before } = kept;
         tracing::info!(peer = %name, "a pairing that the other machine never confirmed is withdrawn");
-        self.forget(name).await;
-        if let Some(peer) = self.0.parts.peers.of_principal(name)
-            && let Err(error) = self.0.parts.peers.unpair(&peer.node_id).await
-        {
-            tracing::warn!(peer = %name, %error, "cannot be removed");
+        self.forget(&name).await;
+        let Some(Before { hash, pin, scopes, peer }) = before else {
+            if let Err(error) = self.0.parts.peers.unpair(&node_id).await {
+                tracing::warn!(peer = %name, %error, "cannot be removed");
+            }
+            return;
+        };
+        let key = name.clone();
+        let restored = self
+            .edit(move |_, edit| {
+                let words: Vec<&str> = scopes.iter().flatten().map(|scope| scope.as_str()).collect();
+                let mut edits = vec![Edit::Set(ALLOWED_KEYS, &key, &hash)];
+                edits.extend(pin.iter().map(|pin| Edit::Set(PINS, &key, pin)));
+                edits.extend(scopes.is_some().then_some(Edit::SetWords(SCOPES, &key, &words)));
+                edit(&edits)
+            })
+            .await;
+        if let Err(error) = restored {
+            tracing::error!(peer = %name, error = %error.message, "the pairing from before cannot be put back into the config");
+        }
+        if let Err(error) = self.0.parts.peers.restore(peer).await {
+            tracing::error!(peer = %name, %error, "the pairing from before cannot be put back");
         }
     }
 

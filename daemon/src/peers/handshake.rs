@@ -47,7 +47,10 @@ impl Peers {
                         (peer.info.address, peer.info.port) = (address, hello.port);
                         peer.doubt();
                     }
-                    peer.info.principal = peer.info.principal.take().or(principal);
+                    // A record that there is a key for, or that a person made, is nobody's to claim: only pairing and `connect` tie a key to it.
+                    if !peer.info.trusted && !peer.info.manually_added {
+                        peer.info.principal = peer.info.principal.take().or(principal);
+                    }
                     peer.due = Instant::now();
                     peer.info.clone()
                 }

@@ -17,6 +17,8 @@ use loopsy_shared::{
 use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 
+use crate::discovery::Sighting;
+
 use super::{PATIENCE, PeerError, Peers, Way, described, error, unreachable};
 
 /// Between two checks of a peer that answers. Short enough to keep its connection from falling idle, so that no call has to shake hands first.
@@ -169,7 +171,8 @@ impl Peers {
             self.drop_record(&asked.node_id).await?;
             return Err(PeerError::Invalid(format!("{} is a peer that is known already.", authority(&asked.address, asked.port))));
         }
-        if matches!(way, Way::Pinned(_)) {
+        let sighted = |seen: Sighting| seen.port == port && seen.addresses.iter().any(|ip| ip.to_string() == address);
+        if matches!(way, Way::Pinned(_)) && self.0.sightings.get(&health.node_id).is_some_and(sighted) {
             self.0.sightings.confirm(&health.node_id);
         }
         // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
@@ -181,6 +184,7 @@ impl Peers {
         };
         let (before, after) = {
             let mut table = self.table();
+            let taken: Vec<String> = table.iter().filter(|peer| !is_same(&peer.info, asked)).map(|peer| peer.info.hostname.to_lowercase()).collect();
             let known = table.iter_mut().find(|peer| is_same(&peer.info, asked));
             let Some(peer) = known else { return Err(PeerError::NotFound { name: asked.hostname.clone(), near: None }) };
             let before = peer.info.clone();
@@ -205,7 +209,19 @@ impl Peers {
                 peer.client = None;
             }
             match told {
-                Some(Ok(identity)) if identity.node_id == health.node_id => info = described(info, &identity),
+                Some(Ok(identity)) if identity.node_id == health.node_id => {
+                    let named = described(info.clone(), &identity);
+                    // A name is taken on, not taken away: not another peer's, and not one that is an address.
+                    let free = named.hostname.eq_ignore_ascii_case(&info.hostname)
+                        || (!taken.contains(&named.hostname.to_lowercase())
+                            && named.hostname.parse::<std::net::IpAddr>().is_err()
+                            && !named.hostname.is_empty());
+                    if !free {
+                        tracing::warn!(peer = %info.hostname, wanted = %named.hostname, "a peer has a name now that another one has, and keeps its old one here");
+                    }
+                    let hostname = if free { named.hostname } else { info.hostname };
+                    info = PeerInfo { hostname, ..named };
+                }
                 Some(Ok(_)) => info.last_error = Some("It tells different ids in its health and its identity.".to_owned()),
                 Some(Err(error)) => info.last_error = Some(error),
                 None => {}

@@ -32,7 +32,38 @@ pub struct NewPeer {
 /// How long a peer that may not take its key yet is left alone.
 const NOT_YET: Duration = Duration::from_secs(5);
 
+/// A peer as it was before it was paired again.
+#[derive(Debug)]
+pub struct Earlier {
+    info: PeerInfo,
+    key: Secret,
+}
+
 impl Peers {
+    /// What there is of a peer now, so that it can be restored.
+    pub fn earlier(&self, node_id: &NodeId) -> Option<Earlier> {
+        let info = self.table().iter().find(|peer| peer.info.node_id == *node_id && peer.info.trusted).map(|peer| peer.info.clone())?;
+        Some(Earlier { info, key: self.0.credentials.get(node_id)? })
+    }
+
+    /// Puts a peer back as it was.
+    ///
+    /// # Errors
+    /// Files or a store that cannot be written.
+    pub async fn restore(&self, earlier: Earlier) -> Result<(), PeerError> {
+        let Earlier { info, key } = earlier;
+        self.0.credentials.set(&info.node_id, &key).map_err(|e| PeerError::Save(e.to_string()))?;
+        {
+            let mut table = self.table();
+            table.iter().filter(|peer| peer.info.node_id == info.node_id).for_each(|peer| peer.gone.cancel());
+            table.retain(|peer| peer.info.node_id != info.node_id);
+            table.push(Peer::new(info.clone()));
+        }
+        self.save(&info).await?;
+        self.0.wake.notify_one();
+        Ok(())
+    }
+
     /// The name under which a key of a node is kept here: the one that it has, else its hostname.
     ///
     /// # Errors
@@ -44,7 +75,9 @@ impl Peers {
         if table.iter().any(|peer| peer.info.node_id != *node_id && (peer.info.trusted || peer.info.principal.is_some()) && same_name(&peer.info)) {
             return Err(PeerError::NameTaken(hostname.to_owned()));
         }
-        let known = table.iter().find(|peer| peer.info.node_id == *node_id).and_then(|peer| peer.info.principal.clone());
+        // What it introduced itself with, under whatever id, is not taken for its own.
+        let own = |peer: &&Peer| peer.info.node_id == *node_id && (peer.info.paired || peer.info.trusted);
+        let known = table.iter().find(own).and_then(|peer| peer.info.principal.clone());
         Ok(known.unwrap_or_else(|| hostname.to_owned()))
     }
 

@@ -11,7 +11,9 @@ use loopsy_shared::{
 use super::{Peer, PeerError, Peers};
 
 /// Addresses that are tried for one peer.
-const MOST_ADDRESSES: usize = 8;
+const MOST_ADDRESSES: usize = 10;
+/// Of these, what it said itself. The rest is for what is announced.
+const MOST_TOLD: usize = 5;
 
 /// What protects the connections to a peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +47,8 @@ impl Peers {
         match pin {
             Some(pin) => Ok(vec![Way::Pinned(pin)]),
             None if info.paired => Err(PeerError::PinMissing(info.hostname.clone())),
+            // One that could encrypt once is not talked out of it.
+            None if self.0.config.borrow().tls.enabled && info.encryption == Encryption::Unpinned => Ok(vec![Way::Encrypted]),
             None if self.0.config.borrow().tls.enabled => Ok(vec![Way::Encrypted, Way::Plain]),
             None => Ok(vec![Way::Plain]),
         }
@@ -81,8 +85,9 @@ impl Peers {
     pub(super) fn addresses(&self, info: &PeerInfo) -> Vec<(String, u16)> {
         let mut all = vec![(info.address.clone(), info.port)];
         if info.paired {
+            // What it said itself comes first: anybody can announce anything.
+            all.extend(info.addresses.iter().take(MOST_TOLD).map(|address| (address.clone(), info.port)));
             all.extend(self.0.sightings.get(&info.node_id).into_iter().flat_map(|seen| seen.addresses.into_iter().map(move |ip| (ip.to_string(), seen.port))));
-            all.extend(info.addresses.iter().map(|address| (address.clone(), info.port)));
         }
         let mut once = Vec::with_capacity(all.len());
         for place in all {

@@ -184,7 +184,7 @@ impl Endpoint for SetPeerScopes {
 pub struct LeavePeer {}
 impl Endpoint for LeavePeer {
     type Reply = Done;
-    const SPEC: Spec = Spec::post("peers.leave", "/api/v1/peers/leave", Needs::Scope(Scope::Status));
+    const SPEC: Spec = Spec::post("peers.leave", "/api/v1/peers/leave", Needs::Peer);
 }
 
 /// Tries the way to a peer step by step, from here. The owner may ask about any peer, a peer only about itself: so both ends can be tried from one.
@@ -253,7 +253,7 @@ pub struct Handshake {
 }
 impl Endpoint for Handshake {
     type Reply = Identity;
-    const SPEC: Spec = Spec::post("peers.handshake", "/api/v1/peers/handshake", Needs::Scope(Scope::Status));
+    const SPEC: Spec = Spec::post("peers.handshake", "/api/v1/peers/handshake", Needs::Peer);
 }
 
 const fn default_port() -> u16 {

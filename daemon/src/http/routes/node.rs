@@ -24,15 +24,23 @@ async fn document(_app: App, _caller: Caller, _request: GetOpenApi) -> Result<Op
 }
 
 async fn reload(app: App, _caller: Caller, _request: Reload) -> Result<Reloaded, ApiError> {
-    let needs_restart = app.blocking(|app| app.settings.reload()).await??;
-    app.trust.refresh();
-    Ok(Reloaded { success: true, needs_restart })
+    let whole = app.clone();
+    let reload = async move {
+        let needs_restart = app.blocking(|app| app.settings.reload()).await??;
+        app.trust.refresh();
+        Ok(Reloaded { success: true, needs_restart })
+    };
+    whole.lasting(reload).await
 }
 
 async fn rotate_key(app: App, _caller: Caller, _request: RotateKey) -> Result<NewKey, ApiError> {
     let key = Secret::generate();
     let new = key.clone();
-    app.blocking(move |app| app.settings.edit(&[Edit::Set(&["auth"], "apiKey", new.reveal())])).await??;
-    app.trust.refresh();
-    Ok(NewKey { key })
+    let whole = app.clone();
+    let rotate = async move {
+        app.blocking(move |app| app.settings.edit(&[Edit::Set(&["auth"], "apiKey", new.reveal())])).await??;
+        app.trust.refresh();
+        Ok(NewKey { key })
+    };
+    whole.lasting(rotate).await
 }

@@ -49,7 +49,8 @@ async fn add(app: App, _caller: Caller, request: AddPeer) -> Result<PeerInfo, Ap
 }
 
 async fn connect(app: App, _caller: Caller, request: ConnectPeer) -> Result<PeerInfo, ApiError> {
-    Ok(app.peers.connect(request, app.identity()).await?)
+    let whole = app.clone();
+    whole.lasting(async move { Ok(app.peers.connect(request, app.identity()).await?) }).await
 }
 
 async fn handshake(app: App, caller: Caller, request: Handshake) -> Result<Identity, ApiError> {
@@ -58,8 +59,13 @@ async fn handshake(app: App, caller: Caller, request: Handshake) -> Result<Ident
 }
 
 async fn set_scopes(app: App, _caller: Caller, request: SetPeerScopes) -> Result<PeerInfo, ApiError> {
+    let whole = app.clone();
+    whole.lasting(async move { change_scopes(&app, request).await }).await
+}
+
+async fn change_scopes(app: &App, request: SetPeerScopes) -> Result<PeerInfo, ApiError> {
     let SetPeerScopes { node_id, scopes } = request;
-    let peer = known(&app, &node_id)?;
+    let peer = known(app, &node_id)?;
     let Some(name) = peer.principal.filter(|name| app.config().auth.allowed_keys.contains_key(name)) else {
         return Err(
             ApiError::new(Code::PeerNoKey, format!("`{}` has no key here, so there is nothing to allow.", peer.hostname)).hint("Pair with it: loopsy pair")
@@ -71,7 +77,7 @@ async fn set_scopes(app: App, _caller: Caller, request: SetPeerScopes) -> Result
     })
     .await??;
     app.trust.refresh();
-    app.peers.tell(&node_id).map_or_else(|| known(&app, &node_id), Ok)
+    app.peers.tell(&node_id).map_or_else(|| known(app, &node_id), Ok)
 }
 
 async fn diagnose(app: App, caller: Caller, request: DiagnosePeer) -> Result<Diagnosis, ApiError> {
@@ -91,17 +97,25 @@ async fn leave(app: App, caller: Caller, _request: LeavePeer) -> Result<Done, Ap
         return Err(ApiError::new(Code::ScopeMissing, "Only a peer can leave, and only itself."));
     };
     tracing::info!(peer = %peer.hostname, "the peer has removed this node");
-    app.peers.left(&peer.node_id).await?;
-    revoke(&app, name).await?;
-    Ok(Done { node_id: Some(peer.node_id), ..Done::OK })
+    let whole = app.clone();
+    // The caller's key goes in the middle of this, and the caller itself may be gone before.
+    whole
+        .lasting(async move {
+            revoke(&app, name).await?;
+            app.peers.left(&peer.node_id).await?;
+            Ok(Done { node_id: Some(peer.node_id), ..Done::OK })
+        })
+        .await
 }
 
 fn known(app: &App, node_id: &NodeId) -> Result<PeerInfo, ApiError> {
     app.peers.get(node_id).ok_or_else(|| PeerError::NotFound { name: text::inert(node_id.as_str()).into_owned(), near: None }.into())
 }
 
-/// Takes everything out of the config that belongs to a peer's key: from then on nothing is done for it, and what runs ends.
+/// Takes everything out of the config that belongs to a peer's key: from then on nothing is done for it, and what runs ends. The key is dead at once and until the
+/// node stops, even if the file cannot be changed now.
 async fn revoke(app: &App, name: String) -> Result<(), ApiError> {
+    app.trust.ban(&name);
     app.blocking(move |app| {
         let config = app.config();
         let places: [(&[&str], bool); 3] = [
@@ -123,6 +137,11 @@ async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey,
         return Err(ApiError::new(Code::InvalidRequest, format!("`{}` cannot be the name of a peer's key.", text::inert(&name)))
             .hint("Use 1 to 63 letters, digits, `.`, `_` or `-`, beginning with a letter or digit."));
     }
+    let taken = app.config().tls.pinned_certs.keys().any(|pinned| pinned.eq_ignore_ascii_case(&name));
+    if taken {
+        return Err(ApiError::new(Code::PeerNameTaken, format!("`{name}` is paired, and has a key."))
+            .hint("Use another name, or remove the peer first: loopsy peers remove"));
+    }
     let key = Secret::generate();
     let hash = AllowedKey::from_digest(&key.digest());
     app.blocking(move |app| app.settings.edit(&[Edit::Set(ALLOWED_KEYS, &name, hash.reveal())])).await??;
@@ -131,13 +150,18 @@ async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey,
 }
 
 async fn remove(app: App, _caller: Caller, request: RemovePeer) -> Result<Done, ApiError> {
-    let peer = known(&app, &request.node_id)?;
-    let goodbye = app.peers.farewell(&request.node_id);
+    let whole = app.clone();
+    whole.lasting(async move { forget(&app, request.node_id).await }).await
+}
+
+async fn forget(app: &App, node_id: NodeId) -> Result<Done, ApiError> {
+    let peer = known(app, &node_id)?;
+    let goodbye = app.peers.farewell(&node_id);
     // Its key goes first: should the rest fail, it can be tried again.
     if let Some(name) = peer.principal {
-        revoke(&app, name).await?;
+        revoke(app, name).await?;
     }
-    app.peers.remove(&request.node_id).await?;
+    app.peers.remove(&node_id).await?;
     if let Some(client) = goodbye {
         app.tasks.spawn(async move {
             match tokio::time::timeout(GOODBYE, client.wary().call(LeavePeer {})).await {
@@ -147,5 +171,5 @@ async fn remove(app: App, _caller: Caller, request: RemovePeer) -> Result<Done, 
             }
         });
     }
-    Ok(Done { node_id: Some(request.node_id), ..Done::OK })
+    Ok(Done { node_id: Some(node_id), ..Done::OK })
 }

@@ -11,8 +11,8 @@ pub(super) fn mount(routes: Routes) -> Routes {
     routes.endpoint(start).endpoint(list).endpoint(get).endpoint(cancel)
 }
 
-async fn start(app: App, _caller: Caller, request: StartTransfer) -> Result<TransferInfo, ApiError> {
-    Ok(app.transfers.start(request).await?)
+async fn start(app: App, caller: Caller, request: StartTransfer) -> Result<TransferInfo, ApiError> {
+    Ok(app.transfers.start(request, caller.principal.revoked.clone()).await?)
 }
 
 async fn list(app: App, _caller: Caller, _request: ListTransfers) -> Result<Transfers, ApiError> {

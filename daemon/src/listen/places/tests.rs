@@ -15,7 +15,7 @@ fn admit(places: &Places, from: &str, count: usize) -> Vec<Place> {
 fn known(places: &Places, from: &str, count: usize) -> Vec<Place> {
     let one = |_| {
         let place = places.admit(ip(from)).expect("room");
-        place.authenticated();
+        place.authenticated(None);
         place
     };
     (0..count).map(one).collect()
@@ -40,8 +40,8 @@ fn the_oldest_of_a_source_makes_room_for_its_newest() {
 fn who_showed_a_key_stays() {
     let places = Places::default();
     let held = admit(&places, "10.0.0.1", 32);
-    held[0].authenticated();
-    held[0].authenticated();
+    held[0].authenticated(None);
+    held[0].authenticated(None);
     let more = admit(&places, "10.0.0.1", 2);
     assert_eq!(gone(&held), [1]);
     assert!(gone(&more).is_empty());
@@ -54,7 +54,7 @@ fn a_source_has_at_most_64_with_a_key_and_the_rest_counts_as_without() {
     assert_eq!(gone(&held), [64, 65, 66, 67], "100 showed a key, 64 count as such, 32 of the rest stay");
     drop(held.remove(0));
     let last = held.len() - 1;
-    held[last].authenticated();
+    held[last].authenticated(None);
     held.extend(admit(&places, "10.0.0.1", 33));
     assert!(!held[last].evicted().is_cancelled(), "it took the place of the one that left");
 }
@@ -134,7 +134,7 @@ struct Counted {
 }
 
 const FROM: [&str; 5] = ["127.0.0.1", "127.0.0.2", "10.0.0.1", "10.0.0.2", "2001:db8::1"];
-const SMALL: Limits = Limits { all: 10, far: Share { unknown: 3, known: 2, all: 5 }, near: Share { unknown: 4, known: 6, all: 6 } };
+const SMALL: Limits = Limits { all: 10, far: Share { unknown: 3, known: 2, all: 5 }, near: Share { unknown: 4, known: 6, all: 6 }, peer: 2, peers: 3 };
 
 /// Says whether there is room, and marks who must leave for it. Counts everything anew each time.
 fn make_room(model: &mut [Counted], source: usize) -> bool {
@@ -174,7 +174,7 @@ proptest! {
                 }
                 Step::Authenticate(at) if !held.is_empty() => {
                     let at = at % held.len();
-                    held[at].authenticated();
+                    held[at].authenticated(None);
                     let share = if model[at].source < 2 { SMALL.near } else { SMALL.far };
                     let known = model.iter().filter(|c| c.source == model[at].source && c.known).count();
                     model[at].known |= !model[at].gone && known < share.known;
@@ -202,4 +202,22 @@ proptest! {
         drop(held);
         prop_assert!(places.book().sources.is_empty());
     }
+}
+
+#[test]
+fn peers_never_hold_every_place() {
+    let places = Places::default();
+    let far = |n: usize| IpAddr::from([10, 0, u8::try_from(n / 250).unwrap(), u8::try_from(n % 250).unwrap()]);
+    let held: Vec<Place> = (0..512).map(|n| places.admit(far(n)).expect("room")).collect();
+    // One peer's key on as many connections as it likes, from as many addresses as it likes.
+    held.iter().for_each(|place| place.authenticated(Some("mallory")));
+    assert_eq!(held.iter().filter(|place| place.known.load(Ordering::Relaxed)).count(), LIMITS.peer);
+    // Many peers together leave room for the owner, who comes at last and stays.
+    held.iter().enumerate().for_each(|(n, place)| place.authenticated(Some(&format!("peer-{}", n % 20))));
+    assert_eq!(held.iter().filter(|place| place.known.load(Ordering::Relaxed)).count(), LIMITS.peers);
+    let owner = places.admit("127.0.0.1".parse().unwrap()).expect("room for the owner");
+    owner.authenticated(None);
+    assert!(owner.known.load(Ordering::Relaxed));
+    drop(held);
+    assert!(places.book().peers.is_empty() && places.book().count == 1);
 }
