@@ -77,6 +77,7 @@ pub(crate) fn parse_place(text: &str) -> Result<(String, Option<u16>), String> {
     } else {
         match text.split_once(':') {
             Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            Some(_) if text.parse::<std::net::Ipv6Addr>().is_err() => return Err(complaint("an IPv6 address with a port is written `[::1]:19532`")),
             _ => (text, None),
         }
     };

@@ -9,7 +9,7 @@ use loopsy_daemon::network::own_addresses;
 use loopsy_shared::{
     api::{
         health::GetStatus,
-        peers::{ConnectPeer, MintPeerKey, PeerInfo},
+        peers::{ConnectPeer, MintPeerKey, PeerInfo, RevokePeerKey},
     },
     client::authority,
     config::is_name,
@@ -76,10 +76,25 @@ pub(super) async fn run(ctx: &Ctx, args: Connect) -> Result<u8, Error> {
         }
     }
     let Some(key) = their_key(args.key_stdin)? else {
+        if ctx.out.json {
+            return Err(Error::usage("There was no key of the other machine, so nothing is connected.").hint("Give it as the first line of standard input."));
+        }
         ctx.out.say("Stopped. The other machine can call this one with the key above; this one cannot call it yet.")?;
         return DONE;
     };
-    let peer = client.call(ConnectPeer { address, port, key, issued }).await?;
+    let peer = match client.call(ConnectPeer { address, port, key, issued: issued.clone() }).await {
+        Ok(peer) => peer,
+        Err(error) => {
+            // A key for a machine that is not connected is a key for whoever read it.
+            if let Some(name) = issued {
+                match client.call(RevokePeerKey { name: name.clone() }).await {
+                    Ok(_) => ctx.out.remark(format!("The key above was revoked; nothing of `{}` is kept.", inert(&name))),
+                    Err(error) => ctx.out.warn(format!("The key above is still valid: {error} Revoke it with `loopsy peers remove {}`.", inert(&name))),
+                }
+            }
+            return Err(error.into());
+        }
+    };
     if ctx.out.json {
         ctx.out.value_line(&peer)?
     } else {

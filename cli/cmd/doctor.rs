@@ -105,7 +105,7 @@ fn certificate(report: &mut Report<'_>) -> Result<(), Error> {
     }
     // Both files are there, or one is missing: either way nothing is made here.
     let fingerprint = match tls::identity(&local.dir, &local.config.hostname()) {
-        Ok(identity) => identity.fingerprint().to_string(),
+        Ok(identity) => identity.identity.fingerprint().to_string(),
         Err(error) => {
             let broken = Error::failure(format!("The certificate cannot be used: {error}."));
             return report.fail("TLS", &broken.hint("Restore both files of `tls/` from a backup, or remove both and pair again with every peer."));
@@ -119,13 +119,21 @@ fn certificate(report: &mut Report<'_>) -> Result<(), Error> {
     report.ok("TLS", format!("The certificate is there ({}…). {meaning}", fingerprint.get(..16).unwrap_or_default()))
 }
 
+/// Whether a node that listens there is reached from this machine only.
+pub(super) fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 async fn peers(report: &mut Report<'_>) -> Result<(), Error> {
     let peers = match report.ctx.client()?.call(ListPeers {}).await {
         Ok(peers) => peers.peers,
         Err(error) => return report.fail("Peers", &error.into()),
     };
     let (seen, peers): (Vec<PeerInfo>, Vec<PeerInfo>) = peers.into_iter().partition(|peer| peer.candidate);
-    if report.ctx.local()?.config.discovery.enabled {
+    let config = &report.ctx.local()?.config;
+    if config.discovery.enabled && is_loopback(&config.server.host) {
+        report.ok("mDNS", "On, and of no use: this node listens on this machine only (`server.host`), so it neither announces itself nor looks for others.")?;
+    } else if config.discovery.enabled {
         let found = match seen.len() as u64 {
             0 => "no other node is seen that is not paired".to_owned(),
             number => format!("{} seen and not paired", count(number, "node is", "nodes are")),
@@ -141,12 +149,14 @@ async fn peers(report: &mut Report<'_>) -> Result<(), Error> {
         peers.iter().filter(|peer| wanted(peer)).map(|peer| format!("`{}`", inert(&peer.hostname))).collect::<Vec<_>>().join(", ")
     };
     let offline = names(&|peer| peer.status == PeerStatus::Offline);
+    let refused = names(&|peer| peer.trusted && peer.status != PeerStatus::Offline && peer.last_error.is_some());
     let keyless = names(&|peer| !peer.trusted);
     let clear = names(&|peer| peer.trusted && peer.encryption == Encryption::None);
     let unpinned = names(&|peer| peer.trusted && peer.encryption == Encryption::Unpinned);
     let lists = [
         (&offline, format!("Not reachable: {offline}."), "loopsy doctor --peer NAME"),
         (&keyless, format!("This node has no key for {keyless}."), "loopsy pair"),
+        (&refused, format!("Something is wrong with {refused}: `loopsy peers` says what."), "loopsy doctor --peer with its name"),
         (&clear, format!("Not encrypted: {clear}."), "loopsy pair on both machines"),
         (&unpinned, format!("Encrypted, but not pinned, so nobody knows with whom: {unpinned}."), "loopsy pair on both machines"),
     ];

@@ -46,7 +46,7 @@ pub(super) fn run(ctx: &Ctx, args: &Init) -> Result<u8, Error> {
         out.say(paint(STRONG, "Next:"))?;
         for (command, what) in [
             ("loopsy start", "start the daemon"),
-            ("loopsy connect", "connect another machine"),
+            ("loopsy pair", "pair with another machine, where it runs too"),
             ("loopsy key show", "show this node's own key, for other tools"),
             ("loopsy doctor", "check that all is well"),
         ] {

@@ -6,6 +6,7 @@ mod screen;
 
 use std::time::Duration;
 
+use loopsy_daemon::lp2::InviteCode;
 use loopsy_shared::{
     api::{
         ApiError, Code, Scope,
@@ -157,6 +158,9 @@ impl Talk<'_> {
                 self.screen.end_of_question();
                 let how = if terminal { "Type the six digits that it shows after `loopsy pair`." } else { "Give it as the first line of standard input." };
                 Err(Error::usage("There was no invite code; nothing was changed.").hint(how))
+            }
+            code if InviteCode::parse(code).is_none() => {
+                Err(Error::usage("An invite code has six digits; nothing was changed.").hint("The other machine shows it after `loopsy pair`."))
             }
             code => Ok(Some(Secret::new(code))),
         }

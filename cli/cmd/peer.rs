@@ -9,7 +9,7 @@ use anstyle::Style;
 use loopsy_shared::{
     api::{
         Code,
-        peers::{AddPeer, Encryption, ListPeers, PeerInfo, PeerStatus, RemovePeer},
+        peers::{AddPeer, Encryption, ListPeers, PeerInfo, PeerStatus, RemovePeer, RevokePeerKey},
     },
     client::authority,
     text::inert,
@@ -104,13 +104,14 @@ fn state(peer: &PeerInfo) -> (String, Style) {
     }
     let (word, style) = match peer.status {
         PeerStatus::Online if peer.trusted => ("online".to_owned(), GOOD),
-        PeerStatus::Online => return ("online, no key: `loopsy pair`".to_owned(), WARN),
+        PeerStatus::Online => return (format!("online, no key: `loopsy pair {}`", inert(&authority(&peer.address, peer.port))), WARN),
         PeerStatus::Offline => (peer.offline_since.map_or_else(|| "offline".to_owned(), |at| format!("offline for {}", ago(at))), BAD),
         PeerStatus::Unknown => ("unknown".to_owned(), PLAIN),
     };
     match &peer.last_error {
-        Some(why) if peer.status != PeerStatus::Online => (format!("{word}: {}", short(why, 80)), style),
-        _ => (word, style),
+        Some(why) if peer.status == PeerStatus::Online => (format!("{word}, but: {}", short(why, 80)), WARN),
+        Some(why) => (format!("{word}: {}", short(why, 80)), style),
+        None => (word, style),
     }
 }
 
@@ -138,7 +139,16 @@ async fn add(ctx: &Ctx, address: &str, port: Option<u16>) -> Result<u8, Error> {
 async fn remove(ctx: &Ctx, wanted: &str, yes: bool) -> Result<u8, Error> {
     let client = ctx.client()?;
     let peers = client.call(ListPeers {}).await?.peers;
-    let peer = find(&peers, wanted)?;
+    let is_key = ctx.local()?.config.auth.allowed_keys.contains_key(wanted);
+    let peer = match find(&peers, wanted) {
+        // A key that was made by hand, for somebody who never came.
+        Err(_) if is_key => {
+            let done = client.call(RevokePeerKey { name: wanted.to_owned() }).await?;
+            ctx.out.show(&done, |_| ctx.out.say(format_args!("{} Revoked the key `{}`. No peer had it.", paint(GOOD, "✓"), inert(wanted))))?;
+            return DONE;
+        }
+        found => found?,
+    };
     let name = inert(&peer.hostname);
     if peer.candidate {
         let said = format!("`{name}` was only seen on this network: it has no key, so there is nothing to remove.");
@@ -157,7 +167,8 @@ async fn remove(ctx: &Ctx, wanted: &str, yes: bool) -> Result<u8, Error> {
     }
     let done = client.call(RemovePeer { node_id: peer.node_id.clone() }).await?;
     ctx.out.show(&done, |_| {
-        ctx.out.say(format_args!("{} Removed `{name}`: the keys of both directions, its jobs here and its connections have ended.", paint(GOOD, "✓")))
+        ctx.out.say(format_args!("{} Removed `{name}`: the keys of both directions, its jobs here and its connections have ended.", paint(GOOD, "✓")))?;
+        ctx.out.say(paint(FAINT, "  It stays away, also from the list of machines that are seen here, until you pair again: `loopsy pair`."))
     })?;
     DONE
 }

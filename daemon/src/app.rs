@@ -71,6 +71,8 @@ pub struct Services {
     pub pairing: Pairing,
     /// Who is on the local network.
     pub discovery: Discovery,
+    /// Whether this node was paired with another certificate than the one that it has now.
+    pub strange_certificate: bool,
     /// This node's certificate.
     pub tls: Arc<TlsIdentity>,
     /// Copies to and from them.
@@ -116,7 +118,14 @@ impl App {
     pub fn problems(&self) -> Vec<Problem> {
         let store = self.store.problem().map(|(message, since)| Problem { part: "store".to_owned(), message, since });
         let discovery = self.discovery.problem().map(|message| Problem { part: "discovery".to_owned(), message, since: self.started_at });
-        self.settings.problem().into_iter().chain(discovery).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        let tls = self.strange_certificate.then(|| Problem {
+            part: "tls".to_owned(),
+            message:
+                "The certificate in tls/ was gone, and a new one was made: every paired machine refuses it. Put the old files back and restart, or pair again."
+                    .to_owned(),
+            since: self.started_at,
+        });
+        self.settings.problem().into_iter().chain(discovery).chain(tls).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

@@ -120,12 +120,12 @@ impl Pairing {
     pub async fn start(&self, scopes: Option<Vec<Scope>>) -> Result<PairingStarted, ApiError> {
         let mut session = self.0.session.lock().await;
         self.require_idle(&session)?;
-        let (me, offer) = self.introduction(scopes)?;
+        let (me, offer) = self.introduction(scopes.clone())?;
         let code = InviteCode::generate(&mut rand::rng());
         let invite_code = code.reveal();
         let responder = Responder::new(code, me, offer, self.now());
         let expires_at = self.expires_at();
-        *session = Session::Invite(Box::new(invite::Invite::new(responder)));
+        *session = Session::Invite(Box::new(invite::Invite::new(responder, scopes)));
         self.begin(PairingState::Waiting, expires_at);
         self.keep_time();
         let port = self.0.parts.port;

@@ -223,7 +223,9 @@ impl Peers {
     /// A record with what the config says of it.
     fn told(&self, info: &PeerInfo) -> PeerInfo {
         let scopes = info.principal.as_deref().map(|name| self.0.trust.scopes(name)).unwrap_or_default();
-        PeerInfo { scopes, ..info.clone() }
+        let pinned = info.principal.as_deref().is_some_and(|name| self.0.trust.pin(name).is_some());
+        let encryption = if info.encryption == Encryption::Pinned && !pinned { Encryption::None } else { info.encryption };
+        PeerInfo { scopes, encryption, ..info.clone() }
     }
 
     fn tombstones(&self) -> MutexGuard<'_, Tombstones> {

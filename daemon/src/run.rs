@@ -211,7 +211,8 @@ async fn bind(host: &str, port: u16) -> Result<TcpListener, RunError> {
 
 async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<App, RunError> {
     let node_id = identity::node_id(dir).map_err(at(&dir.node_json()))?;
-    let tls = tls::identity(dir, &settings.now().hostname()).map_err(at(&dir.tls()))?;
+    let tls::Own { identity: tls, is_new } = tls::identity(dir, &settings.now().hostname()).map_err(at(&dir.tls()))?;
+    let strange_certificate = is_new && !settings.now().tls.pinned_certs.is_empty();
     let credentials = Credentials::open(dir).map_err(at(&dir.credentials()))?;
     let audit = Audit::open(&dir.logs(), settings.subscribe()).map_err(at(&dir.audit()))?;
     let (store, loaded) = Store::open(dir).map_err(|error| {
@@ -270,6 +271,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         files,
         peers,
         pairing,
+        strange_certificate,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,

@@ -8,22 +8,34 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use crate::fsutil;
 
+/// This node's certificate.
+#[derive(Debug)]
+pub struct Own {
+    /// The certificate and the key to it.
+    pub identity: Arc<TlsIdentity>,
+    /// Whether it has just been made.
+    pub is_new: bool,
+}
+
 /// Reads `tls/cert.pem` and `tls/key.pem`, or makes both when neither is there.
 ///
 /// # Errors
 /// Files that cannot be read or written, or do not belong together. They are never replaced: another certificate would make this node a stranger to its peers.
-pub fn identity(dir: &DataDir, hostname: &str) -> io::Result<Arc<TlsIdentity>> {
+pub fn identity(dir: &DataDir, hostname: &str) -> io::Result<Own> {
     let (cert, key) = (dir.tls().join("cert.pem"), dir.tls().join("key.pem"));
-    match (cert.exists(), key.exists()) {
-        (false, false) => make(dir, hostname)?,
-        (true, true) => {}
+    let is_new = match (cert.exists(), key.exists()) {
+        (false, false) => {
+            make(dir, hostname)?;
+            true
+        }
+        (true, true) => false,
         (there, _) => {
             let missing = if there { &key } else { &cert };
             let said =
                 format!("{} is missing; restore it, or remove the other file beside it to become a new node that has to be paired again", missing.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, said));
         }
-    }
+    };
     let unreadable = |path: &std::path::Path, error: &dyn std::fmt::Display| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{} does not hold what it should ({error})", path.display()))
     };
@@ -31,7 +43,7 @@ pub fn identity(dir: &DataDir, hostname: &str) -> io::Result<Arc<TlsIdentity>> {
     let private = PrivateKeyDer::from_pem_slice(&fs::read(&key)?).map_err(|e| unreadable(&key, &e))?;
     let identity = TlsIdentity::new(certificate, private);
     identity.server().map_err(|e| unreadable(&key, &e))?;
-    Ok(Arc::new(identity))
+    Ok(Own { identity: Arc::new(identity), is_new })
 }
 
 /// Names in it are for people who look at it: nodes compare fingerprints. The key is written first, so that a crash between the two shows.
@@ -58,8 +70,8 @@ mod tests {
     fn a_certificate_is_made_once_and_its_key_is_private() {
         let temp = tempfile::tempdir().expect("a directory");
         let dir = DataDir::new(temp.path()).expect("absolute");
-        let first = identity(&dir, "leo").expect("made").fingerprint();
-        assert_eq!(identity(&dir, "another-name").expect("read").fingerprint(), first);
+        let first = identity(&dir, "leo").expect("made").identity.fingerprint();
+        assert_eq!(identity(&dir, "another-name").expect("read").identity.fingerprint(), first);
         let mode = fs::metadata(dir.tls().join("key.pem")).expect("there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
         fs::remove_file(dir.tls().join("cert.pem")).expect("removed");

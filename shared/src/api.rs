@@ -301,6 +301,7 @@ registry![
     peers::AddPeer,
     peers::ConnectPeer,
     peers::MintPeerKey,
+    peers::RevokePeerKey,
     peers::RemovePeer,
     peers::SetPeerScopes,
     peers::DiagnosePeer,

@@ -22,7 +22,7 @@ use loopsy_shared::{
 use serde::Serialize;
 
 use crate::{
-    cmd::peer::words,
+    cmd::{doctor::is_loopback, peer::words},
     context::Ctx,
     error::Error,
     output::{FAINT, GOOD, Output, STRONG, WARN, paint},
@@ -85,7 +85,8 @@ impl<'a> Screen<'a> {
         for address in addresses {
             self.out.line(format_args!("  {}", paint(STRONG, format!("loopsy pair {}", inert(&place(address))))))?;
         }
-        if self.ctx.local()?.config.discovery.enabled {
+        let config = &self.ctx.local()?.config;
+        if config.discovery.enabled && !is_loopback(&config.server.host) {
             self.out.line(format_args!("  {}", paint(STRONG, format!("loopsy pair {}", self.own_name))))?;
         }
         if addresses.iter().all(|address| address.parse::<SocketAddr>().is_ok_and(|at| at.ip().is_loopback())) {

@@ -18,7 +18,10 @@ use super::{
     error,
     gate::Visitor,
 };
-use crate::{app::App, trust::Caller};
+use crate::{
+    app::App,
+    trust::{Caller, Role},
+};
 
 /// What somebody without a key may send: more than any message of a pairing.
 const MOST_OF_A_STRANGER: usize = 16 << 10;
@@ -183,7 +186,13 @@ fn admit(app: &App, visitor: &Visitor, spec: &Spec) -> Result<Caller, ApiError> 
             Needs::Peer => "the key of another machine".to_owned(),
             Needs::Local | Needs::Admin | Needs::Nothing => "the owner's key".to_owned(),
         };
-        return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not do this: it needs {missing}.", caller.principal.name)));
+        let refusal = ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not do this: it needs {missing}.", caller.principal.name));
+        return Err(match spec.needs {
+            Needs::Scope(scope) if caller.principal.role == Role::Peer => {
+                refusal.hint(format!("The owner of `{}` can give it: loopsy peers allow {} {}", app.config().hostname(), caller.principal.name, scope.as_str()))
+            }
+            _ => refusal,
+        });
     }
     let Some(category) = spec.limit.filter(|_| !(caller.principal.may(Needs::Local) && caller.from.is_loopback())) else { return Ok(caller) };
     let (principal, limits) = (&caller.principal.name, &app.config().rate_limits);

@@ -99,7 +99,9 @@ impl From<FileError> for ApiError {
             FileError::Invalid { .. } => Code::InvalidRequest,
         };
         let hint = match code {
-            Code::PathDenied => Some("`transfer.allowedPaths` and `transfer.deniedPaths` in that node's config.yaml say what may be touched."),
+            Code::PathDenied => {
+                Some("`transfer.allowedPaths` and `transfer.deniedPaths` in the config.yaml of the machine that the path is on say what may be touched.")
+            }
             Code::FileNotFound => Some("A relative path starts in the home directory of that node's owner."),
             _ => None,
         };

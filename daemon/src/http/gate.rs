@@ -23,6 +23,7 @@ use loopsy_shared::{
     api::{
         ApiError, Code, Endpoint, JOB_HEADER, TRANSFER_HEADER,
         node::{Reload, RotateKey},
+        peers::LeavePeer,
     },
     config::{self, Config},
     id::JobId,
@@ -91,9 +92,9 @@ impl Gate {
                 key_id: principal.as_ref().map(|principal| principal.key_id.clone()),
             }),
         };
-        // Who has a key that is revoked in the middle of a request is cut off there, but for the request that changes the owner's own.
-        let changes_key = method == Method::POST && [RotateKey::SPEC.path, Reload::SPEC.path].contains(&target.path());
-        let revoked = principal.as_ref().filter(|principal| !(principal.is_owner() && changes_key)).map(|principal| principal.revoked.clone());
+        // Who has a key that is revoked in the middle of a request is cut off there, but for the request that changes its own key.
+        let changes_key = method == Method::POST && [RotateKey::SPEC.path, Reload::SPEC.path, LeavePeer::SPEC.path].contains(&target.path());
+        let revoked = principal.as_ref().filter(|_| !changes_key).map(|principal| principal.revoked.clone());
         let revoked = async {
             match revoked {
                 Some(revoked) => revoked.cancelled_owned().await,

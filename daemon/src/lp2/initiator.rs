@@ -160,8 +160,7 @@ impl Initiator {
                 vec![again]
             }
             (state, Event::Decide(true) | Event::Waiting) => self.stay(state),
-            // A yes is out under its seal, and nothing else may be sealed in its place. Without M7 the other machine drops what it has.
-            (State::Agreed(_), Event::Decide(false) | Event::Cancel) => self.end(PairingEnd::Rejected, "The pairing was taken back here; nothing was kept."),
+            (State::Agreed(agreed), Event::Decide(false) | Event::Cancel) => self.take_back(&agreed.keyed),
             (_, Event::Decide(false) | Event::Cancel) => self.end(PairingEnd::Cancelled, "The pairing was cancelled."),
             (_, Event::Refused(code)) => self.refused(code),
             (_, Event::Lost) => self.end(PairingEnd::Failed, "The other machine cannot be reached any more; nothing was kept."),
@@ -250,6 +249,13 @@ impl Initiator {
         let sealed = payload::refusal().and_then(|text| keyed.session.seal(Seal::FinishI, &text));
         let send = sealed.map(|bytes| Effect::Confirm(Sealed { sid: keyed.sid, bytes }.wire()));
         send.into_iter().chain(self.end(PairingEnd::Rejected, "The answer here was no; nothing was kept.")).collect()
+    }
+
+    /// A yes is out under its seal, and nothing else may be sealed in its place. So the no comes in place of M7, which is then never said.
+    fn take_back(&mut self, keyed: &Keyed) -> Vec<Effect> {
+        let sealed = payload::refusal().and_then(|text| keyed.session.seal(Seal::Ack, &text));
+        let send = sealed.map(|bytes| Effect::Confirm(Sealed { sid: keyed.sid, bytes }.wire()));
+        send.into_iter().chain(self.end(PairingEnd::Rejected, "The pairing was taken back here; nothing was kept.")).collect()
     }
 
     /// M6: keeps the keys, and says M7.

@@ -87,6 +87,11 @@ pub(super) fn refusal() -> Option<Zeroizing<Vec<u8>>> {
     write(&Wire { v: VERSION, ..Wire::default() })
 }
 
+/// Whether a text is a refusal.
+pub(super) fn is_refusal(text: &[u8]) -> bool {
+    text.len() + TAG <= MOST_SEALED && serde_json::from_slice::<Wire>(text).is_ok_and(|wire| wire.v == VERSION && !wire.confirmed)
+}
+
 fn write(wire: &Wire) -> Option<Zeroizing<Vec<u8>>> {
     // Room for the largest, so that it never moves and leaves a copy of the key behind.
     let mut text = Zeroizing::new(Vec::with_capacity(MOST_SEALED));

@@ -126,7 +126,7 @@ pub(super) enum Seal {
     FinishI,
     /// M6: the responder's.
     FinishR,
-    /// M7: the initiator has stored what M6 brought.
+    /// M7: the initiator has stored what M6 brought; or, in its place, a yes that is taken back.
     Ack,
 }
 

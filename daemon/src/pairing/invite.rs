@@ -3,7 +3,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use loopsy_shared::api::{
-    ApiError, Code,
+    ApiError, Code, Scope,
     pairing::{PairingConfirmed, PairingEnd, PairingReply, PairingState},
 };
 
@@ -20,6 +20,8 @@ const LONGEST_NAP: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Invite {
     responder: Responder,
+    /// What the other machine may do here, when somebody said so.
+    scopes: Option<Vec<Scope>>,
     /// Where the other machine is, once it proved that it knows the code.
     from: Option<IpAddr>,
     /// What was stored, while it can still be withdrawn.
@@ -29,8 +31,8 @@ pub(super) struct Invite {
 }
 
 impl Invite {
-    pub(super) fn new(responder: Responder) -> Self {
-        Self { responder, from: None, stored: None, because: None }
+    pub(super) fn new(responder: Responder, scopes: Option<Vec<Scope>>) -> Self {
+        Self { responder, scopes, from: None, stored: None, because: None }
     }
 }
 
@@ -108,7 +110,7 @@ impl Pairing {
                         self.show(&sas, &peer, from.map(|ip| ip.to_string()));
                     }
                 }
-                Effect::Provision(pairing) => match self.keep(&pairing, invite.from.map(|ip| ip.to_string()), false).await {
+                Effect::Provision(pairing) => match self.keep(&pairing, invite.scopes.clone(), invite.from.map(|ip| ip.to_string()), false).await {
                     Ok(kept) => {
                         self.set_fresh_key(Some(kept.name.clone()));
                         invite.stored = Some(kept);

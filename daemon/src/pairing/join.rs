@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use loopsy_shared::{
     api::{
-        ApiError, Code,
+        ApiError, Code, Scope,
         pairing::{ConfirmPairing, InitiatePairing, JoinPairing, PairingEnd, PairingReply, PairingState, PairingStatus},
     },
     client::{Client, ClientError, Transport, authority},
@@ -28,6 +28,9 @@ const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
 /// An answer of this machine's person, and how to say that it was heard.
 pub(super) type Heard = (bool, oneshot::Sender<()>);
 
+/// How long a last word may take.
+const LAST_WORD: std::time::Duration = std::time::Duration::from_secs(3);
+
 /// How often the last message is brought, before the other machine is left to find out by itself.
 const LAST_TRIES: u32 = 3;
 
@@ -49,7 +52,7 @@ impl Pairing {
         let places = self.places(&request.address, request.port)?;
         let mut session = self.0.session.lock().await;
         self.require_idle(&session)?;
-        let (me, offer) = self.introduction(request.scopes)?;
+        let (me, offer) = self.introduction(request.scopes.clone())?;
         let (initiator, effects) = Initiator::new(&code, me, offer, self.now(), &mut rand::rng());
         drop(code);
         let (person, answers) = mpsc::channel(ANSWERS);
@@ -57,7 +60,7 @@ impl Pairing {
         drop(session);
         self.begin(PairingState::Waiting, self.expires_at());
         let mut status = self.0.status.subscribe();
-        let run = Run { pairing: self.clone(), initiator, places, place: None, answers, effects: effects.into(), because: None };
+        let run = Run { pairing: self.clone(), initiator, places, place: None, scopes: request.scopes, answers, effects: effects.into(), because: None };
         // It goes on without the caller: only a person, the other machine or time ends it.
         self.0.parts.tasks.spawn(run.until_over());
         let far = |status: &PairingStatus| !status.active || status.state == Some(PairingState::KeyExchanged);
@@ -98,6 +101,8 @@ struct Run {
     places: Vec<Place>,
     /// The place that answered.
     place: Option<Place>,
+    /// What the other machine may do here, when somebody said so.
+    scopes: Option<Vec<Scope>>,
     answers: mpsc::Receiver<Heard>,
     effects: VecDeque<Effect>,
     /// Why it failed, in better words than the protocol has.
@@ -151,12 +156,17 @@ impl Run {
                 }
             },
             Effect::Confirm(message) => {
-                if let Some(event) = self.confirm(message).await {
+                let because = self.because.take();
+                let event = self.confirm(message).await;
+                if self.initiator.state().is_none() {
+                    // It was a last word. What the other machine says to it is no news: this machine has decided.
+                    self.because = because;
+                } else if let Some(event) = event {
                     self.step(event);
                 }
             }
             Effect::Store(pairing) => {
-                if let Err(error) = self.pairing.keep(&pairing, self.place.as_ref().map(|place| place.address.clone()), true).await {
+                if let Err(error) = self.pairing.keep(&pairing, self.scopes.clone(), self.place.as_ref().map(|place| place.address.clone()), true).await {
                     // Without the last message the other machine drops what it has.
                     self.effects.clear();
                     self.end(End { how: PairingEnd::Failed, words: String::new() }, Some(error)).await;
@@ -220,6 +230,11 @@ impl Run {
     /// Brings a sealed message, again and again while the other machine's person thinks. A no of this machine's person is heard meanwhile.
     async fn confirm(&mut self, message: ConfirmPairing) -> Option<Event> {
         let place = self.place.clone()?;
+        if self.initiator.state().is_none() {
+            // It is over here; the other machine gets its chance to hear of it.
+            let _told_or_not = tokio::time::timeout(LAST_WORD, place.client.ask(message)).await;
+            return None;
+        }
         let answer = tokio::select! {
             answer = place.client.ask(message) => answer,
             Some((false, heard)) = self.answers.recv() => return Some(self.hear((false, heard))),

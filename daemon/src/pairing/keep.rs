@@ -56,21 +56,22 @@ impl Pairing {
         Ok(principal)
     }
 
-    /// Stores what both people agreed to: all of it, or nothing. `ready` tells whether the other machine has stored it already.
-    pub(super) async fn keep(&self, pairing: &lp2::Pairing, address: Option<String>, ready: bool) -> Result<Kept, ApiError> {
+    /// Stores what both people agreed to: all of it, or nothing. What a machine that was paired before may do
+    /// here stays as it was, unless `scopes` says otherwise. `ready` tells whether the other machine has stored it already.
+    pub(super) async fn keep(&self, pairing: &lp2::Pairing, scopes: Option<Vec<Scope>>, address: Option<String>, ready: bool) -> Result<Kept, ApiError> {
         let peer = &pairing.peer;
         let who = Identity::new(peer.node_id.as_str(), &peer.hostname).ok_or_else(|| ApiError::from(lp2::Refusal::Malformed))?;
         let name = self.fits(&who)?;
         let before = self.before(&name, &peer.node_id);
         let hash = AllowedKey::from_digest(&pairing.minted.digest());
-        let (key, pin, scopes) = (name.clone(), peer.cert_fingerprint.clone(), pairing.scopes.clone());
+        let (key, pin) = (name.clone(), peer.cert_fingerprint.clone());
         self.edit(move |config, edit| {
-            let words: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            let words: Vec<&str> = scopes.iter().flatten().map(|scope| scope.as_str()).collect();
             let mut edits = vec![Edit::Set(ALLOWED_KEYS, &key, hash.reveal()), Edit::Set(PINS, &key, &pin)];
-            if scopes != Scope::PEER_DEFAULT {
-                edits.push(Edit::SetWords(SCOPES, &key, &words));
-            } else if config.auth.scopes.contains_key(&key) {
-                edits.push(Edit::Remove(SCOPES, &key));
+            match &scopes {
+                Some(scopes) if *scopes != Scope::PEER_DEFAULT => edits.push(Edit::SetWords(SCOPES, &key, &words)),
+                Some(_) if config.auth.scopes.contains_key(&key) => edits.push(Edit::Remove(SCOPES, &key)),
+                _ => {}
             }
             edit(&edits)
         })

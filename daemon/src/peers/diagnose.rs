@@ -141,7 +141,7 @@ impl Peers {
             Ok(Err(ClientError::Api(error))) => {
                 let said = text::inert(&error.message).into_owned();
                 return match error.code {
-                    Code::ScopeMissing => steps.fail("scopes", said, format!("On `{}`: loopsy peers allow NAME status", info.hostname)),
+                    Code::ScopeMissing => steps.fail("scopes", said, format!("On `{}`: loopsy peers allow {} status", info.hostname, self.own_name())),
                     Code::NotEncrypted => steps.fail("key", said, again),
                     _ => steps.fail("key", format!("It does not take this node's key: {said}"), again),
                 };
@@ -158,7 +158,7 @@ impl Peers {
             steps.ok("scopes", format!("This node may there: {}.", words.join(", ")));
         } else {
             let message = format!("This node may there: {}. Not: {}.", words.join(", "), missing.join(", "));
-            steps.warn("scopes", message, format!("On `{}`: loopsy peers allow NAME SCOPE", info.hostname));
+            steps.warn("scopes", message, format!("On `{}`: loopsy peers allow {} {}", info.hostname, self.own_name(), missing.join(" ")));
         }
         if identity.version == VERSION {
             steps.ok("version", format!("Both run {VERSION}."));
@@ -166,6 +166,10 @@ impl Peers {
             steps.warn("version", format!("It runs version {}, this node {VERSION}.", text::inert(&identity.version)), "Update the older one.");
         }
         steps.done()
+    }
+
+    fn own_name(&self) -> String {
+        self.0.config.borrow().hostname()
     }
 
     async fn greet_by(&self, ways: &[Way], open: &(String, SocketAddr)) -> Result<(Way, Health), (Way, Unwell)> {

@@ -175,12 +175,11 @@ impl Peers {
         if matches!(way, Way::Pinned(_)) && self.0.sightings.get(&health.node_id).is_some_and(sighted) {
             self.0.sightings.confirm(&health.node_id);
         }
-        // The key goes out only now that the node has said who it is, and only to learn what is not known yet.
+        // The key goes out only now that the node has said who it is.
         let told = match self.0.credentials.get(&health.node_id) {
-            Some(key) if asked.platform == "unknown" || asked.version != health.version || asked.last_error.is_some() || asked.node_id != health.node_id => {
-                Some(self.ask_identity(&transport, authority(&address, port), &key).await)
-            }
-            _ => None,
+            // Each time, because a key may have been revoked there since.
+            Some(key) => Some(self.ask_identity(&transport, authority(&address, port), &key).await),
+            None => None,
         };
         let (before, after) = {
             let mut table = self.table();
@@ -253,7 +252,8 @@ impl Peers {
             let mut table = self.table();
             let Some(peer) = table.iter_mut().find(|peer| is_same(&peer.info, asked)) else { return Ok(()) };
             let before = peer.info.clone();
-            let failures = before.failure_count.saturating_add(1);
+            let surely = matches!(error, PeerError::Certificate { .. } | PeerError::PinMissing(_));
+            let failures = before.failure_count.saturating_add(if surely { FAILURES_TO_OFFLINE } else { 1 });
             let offline = failures >= FAILURES_TO_OFFLINE;
             // By a new connection, because one that has been open since this machine or that one moved leads nowhere.
             peer.doubt();

@@ -13,7 +13,7 @@ use crate::{id::NodeId, secret::Secret, time::Millis};
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StartPairing {
-    /// What the other machine may do here; everything that a peer gets by default, when absent.
+    /// What the other machine may do here. When absent: what it might before, or everything that a peer gets by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scopes: Option<Vec<Scope>>,
 }
@@ -46,7 +46,7 @@ pub struct JoinPairing {
     pub port: Option<u16>,
     /// The six digits that the other machine shows.
     pub invite_code: Secret,
-    /// What the other machine may do here; everything that a peer gets by default, when absent.
+    /// What the other machine may do here. When absent: what it might before, or everything that a peer gets by default.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub scopes: Option<Vec<Scope>>,
 }

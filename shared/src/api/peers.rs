@@ -153,6 +153,18 @@ impl Endpoint for MintPeerKey {
     const SPEC: Spec = Spec::post("peers.mint-key", "/api/v1/peers/keys", Needs::Admin);
 }
 
+/// Revokes a key that was made for a peer, by its name. Peers that were paired are removed instead.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RevokePeerKey {
+    /// The name under which it was made.
+    pub name: String,
+}
+impl Endpoint for RevokePeerKey {
+    type Reply = Done;
+    const SPEC: Spec = Spec::delete("peers.revoke-key", "/api/v1/peers/keys/{name}", Needs::Admin);
+}
+
 /// Removes a peer and the keys of both directions.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

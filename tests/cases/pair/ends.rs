@@ -49,7 +49,7 @@ fn nobody_waits_or_nobody_is_there() {
         waiting.end()
     };
     assert_eq!(itself.code, 130);
-    for (typed, code) in [("12345\n", 1), ("abcdef\n", 1), ("\n", 2), ("", 2)] {
+    for (typed, code) in [("12345\n", 2), ("abcdef\n", 2), ("\n", 2), ("", 2)] {
         let ran = kai.home.loopsy_with(&["pair", &place(&leo)], typed);
         assert!(ran.refused(code).contains("invite code"), "{typed:?}: {}", ran.err);
     }

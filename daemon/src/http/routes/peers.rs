@@ -7,10 +7,14 @@ use loopsy_shared::{
         ApiError, Code, Done, Scope,
         health::Identity,
         node::NewKey,
-        peers::{AddPeer, ConnectPeer, DiagnosePeer, Diagnosis, Handshake, LeavePeer, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer, SetPeerScopes},
+        peers::{
+            AddPeer, ConnectPeer, DiagnosePeer, Diagnosis, Handshake, LeavePeer, ListPeers, MintPeerKey, PeerInfo, Peers, RemovePeer, RevokePeerKey,
+            SetPeerScopes,
+        },
     },
     config::{self, AllowedKey},
     id::NodeId,
+    names,
     secret::Secret,
     text,
 };
@@ -33,6 +37,7 @@ pub(super) fn mount(routes: Routes) -> Routes {
         .endpoint(add)
         .endpoint(connect)
         .endpoint(mint)
+        .endpoint(revoke_key)
         .endpoint(remove)
         .endpoint(handshake)
         .endpoint(set_scopes)
@@ -147,6 +152,20 @@ async fn mint(app: App, _caller: Caller, request: MintPeerKey) -> Result<NewKey,
     app.blocking(move |app| app.settings.edit(&[Edit::Set(ALLOWED_KEYS, &name, hash.reveal())])).await??;
     app.trust.refresh();
     Ok(NewKey { key })
+}
+
+async fn revoke_key(app: App, _caller: Caller, request: RevokePeerKey) -> Result<Done, ApiError> {
+    let name = request.name;
+    if !app.config().auth.allowed_keys.contains_key(&name) {
+        let near = names::nearest(&name, app.config().auth.allowed_keys.keys().map(String::as_str)).map(str::to_owned);
+        return Err(PeerError::NotFound { name: text::inert(&name).into_owned(), near }.into());
+    }
+    if let Some(peer) = app.peers.of_principal(&name).filter(|peer| peer.paired) {
+        return Err(ApiError::new(Code::InvalidRequest, format!("`{name}` is the key of a paired peer."))
+            .hint(format!("Remove the peer: loopsy peers remove {}", peer.hostname)));
+    }
+    let whole = app.clone();
+    whole.lasting(async move { revoke(&app, name).await.map(|()| Done::OK) }).await
 }
 
 async fn remove(app: App, _caller: Caller, request: RemovePeer) -> Result<Done, ApiError> {

@@ -15,6 +15,7 @@ use crate::lp2::{
     schedule::Seal,
 };
 
+const TAKEN_BACK: &str = "The other machine's person took the yes back; nothing was kept.";
 const SPOILED: &str = "The pairing was burned: the other machine said two different things in the same place.";
 
 /// What a sealed message turned out to be, for a session that has used the counter of M5.
@@ -28,6 +29,9 @@ enum Again {
 impl Responder {
     pub(super) fn sealed(&mut self, msg: Sealed, rng: &mut dyn CryptoRng) -> Vec<Effect> {
         match &mut self.state {
+            State::Keyed(keyed) if keyed.sid == msg.sid && keyed.is_taken_back(&msg.bytes) => {
+                vec![Effect::Refuse(Refusal::Rejected), self.end(PairingEnd::Rejected, TAKEN_BACK)]
+            }
             State::Keyed(keyed) if keyed.sid == msg.sid => match keyed.again(&msg.bytes) {
                 None => self.finish(msg.bytes, rng),
                 Some(Again::Same) => vec![Effect::Wait],
@@ -108,6 +112,14 @@ impl Responder {
             return vec![Effect::Acknowledge];
         }
         match settled.session.open(Seal::Ack, &sealed) {
+            Some(text) if settled.acked.is_none() && payload::is_refusal(&text) => match mem::replace(&mut self.state, State::LOST) {
+                State::Provisional(_) => vec![Effect::Refuse(Refusal::Rejected), Effect::Withdraw, self.end(PairingEnd::Rejected, TAKEN_BACK)],
+                // It used the key already, and so has stored it: nothing is taken back after that.
+                other => {
+                    self.state = other;
+                    vec![Effect::Refuse(Refusal::NoSession)]
+                }
+            },
             Some(text) if settled.acked.is_none() && text.ct_eq(&settled.ack).into() => {
                 settled.acked = Some(sealed);
                 let mut effects = self.key_used();
@@ -157,6 +169,11 @@ impl Responder {
 }
 
 impl Keyed {
+    /// Whether the other machine's person has taken a yes back.
+    fn is_taken_back(&self, sealed: &[u8]) -> bool {
+        self.heard.is_some() && self.session.open(Seal::Ack, sealed).is_some_and(|text| payload::is_refusal(&text))
+    }
+
     /// `None` when M5 has not come yet.
     fn again(&self, sealed: &[u8]) -> Option<Again> {
         Some(match self.heard.as_ref()? {

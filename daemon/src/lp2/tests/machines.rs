@@ -135,10 +135,28 @@ fn a_no_at_the_machine_that_joins_arrives_sealed() {
 
 #[test]
 fn taking_a_yes_back_never_seals_a_second_thing_in_its_place() {
-    let (mut initiator, _, _, _, mut rng) = keyed(6);
-    assert_eq!(confirms(&initiator.step(AT, I::Decide(true), &mut rng)).len(), 1);
-    let effects = initiator.step(AT, I::Decide(false), &mut rng);
-    assert!(confirms(&effects).is_empty() && end_i(&effects) == Some(PairingEnd::Rejected));
+    // Before the other person answered, after, and after the key was stored there.
+    for stage in 0..3 {
+        let (mut initiator, mut responder, _, _, mut rng) = keyed(6);
+        let m5 = confirms(&initiator.step(AT, I::Decide(true), &mut rng)).remove(0);
+        if stage == 1 {
+            responder.step(AT, E::Decide(true), &mut rng);
+        }
+        confirm(&mut responder, &m5, &mut rng);
+        let effects = initiator.step(AT, I::Decide(false), &mut rng);
+        let [back] = &confirms(&effects)[..] else { panic!("one message: {effects:?}") };
+        assert!(back.sealed != m5.sealed && end_i(&effects) == Some(PairingEnd::Rejected));
+        if stage == 2 {
+            responder.step(AT, E::Decide(true), &mut rng);
+            responder.step(AT, E::KeyUsed, &mut rng);
+            assert_eq!(refused(&confirm(&mut responder, back, &mut rng)), Some(Refusal::NoSession), "what is stored on both sides is not taken back");
+            continue;
+        }
+        let effects = confirm(&mut responder, back, &mut rng);
+        assert_eq!((refused(&effects), end_r(&effects)), (Some(Refusal::Rejected), Some(PairingEnd::Rejected)), "stage {stage}");
+        assert_eq!(effects.iter().any(|effect| matches!(effect, R::Withdraw)), stage == 1);
+        assert!(provisioned(&responder.step(AT, E::Decide(true), &mut rng)).is_none());
+    }
 
     let (mut responder, m5, m7, mut rng) = both_agreed(7);
     let effects = responder.step(AT, E::Decide(false), &mut rng);
