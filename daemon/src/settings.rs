@@ -101,7 +101,7 @@ impl Settings {
     /// As [`Settings::load`].
     pub fn reload(&self) -> Result<Vec<String>, SettingsError> {
         let _file = self.0.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let outcome = read(&self.0.path);
+        let outcome = read(&self.0.path).and_then(|config| self.whole(config));
         *self.0.problem.lock().unwrap_or_else(PoisonError::into_inner) = outcome.as_ref().err().map(|error| Problem {
             part: "config".to_owned(),
             message: format!("{error} The settings from before stay in force."),
@@ -111,6 +111,20 @@ impl Settings {
         let waiting = config.needs_restart(&self.0.started);
         self.publish(config);
         Ok(waiting)
+    }
+
+    /// A file without the owner's key is one that an editor is in the middle of writing: taking it over would revoke everything.
+    fn whole(&self, config: Config) -> Result<Config, SettingsError> {
+        if config.auth.api_key.is_some() || self.now().auth.api_key.is_none() {
+            return Ok(config);
+        }
+        let error = ConfigError {
+            message: "auth.apiKey is missing".to_owned(),
+            line: None,
+            column: None,
+            hint: Some("`loopsy key generate` makes another one, while the daemon is stopped.".to_owned()),
+        };
+        Err(SettingsError::Invalid { path: self.0.path.display().to_string(), error })
     }
 
     /// What is wrong with the file, while the settings from before are in force.
@@ -276,6 +290,8 @@ mod tests {
         assert!(settings.reload().is_err());
         assert!(settings.problem().expect("said").message.contains("line 2"), "{:?}", settings.problem());
         assert!(settings.now().auth.api_key.is_some());
+        fs::write(dir.path().join("config.yaml"), "").expect("writes");
+        assert!(settings.reload().is_err() && settings.now().auth.api_key.is_some(), "an editor has emptied the file and not filled it yet");
         fs::write(dir.path().join("config.yaml"), format!("{KEY}server: {{port: 1}}\n")).expect("writes");
         assert_eq!(settings.reload().expect("valid"), ["server.port"]);
         assert_eq!(settings.problem(), None);

@@ -32,8 +32,14 @@ fn who_leaves_and_hangs_up_has_left() {
     // Kai's key on leo, as it was exchanged by hand: it can be used without a certificate, and so by this test.
     let credentials: Value = serde_json::from_slice(&std::fs::read(pair.kai.home.data().join("credentials.json")).unwrap()).unwrap();
     let key = credentials[pair.leo.node_id.as_str()].as_str().unwrap().to_owned();
-    hang_up(&pair.leo, &key, "POST", "/api/v1/peers/leave", "{}");
-    until("kai's key to be gone", || (pair.leo.call_as(&key, "GET", "/api/v1/status", None).code() == 1002).then_some(()));
+    // A hang-up may come before the request is even read: then nothing of it happens. But never half of it.
+    until("kai's key to be gone", || {
+        hang_up(&pair.leo, &key, "POST", "/api/v1/peers/leave", "{}");
+        let known = pair.leo.call_as(&key, "GET", "/api/v1/status", None).status == 200;
+        let record = pair.leo.peer("kai").unwrap();
+        assert!(known || record["principal"] != "kai" || record["scopes"] == json!([]), "{record}");
+        (!known).then_some(())
+    });
     until("the record", || pair.leo.peer("kai").filter(|peer| peer["trusted"] == false && peer["scopes"] == json!([])));
     assert!(!std::fs::read_to_string(pair.leo.home.config()).unwrap().contains("kai:"));
 }
@@ -46,7 +52,11 @@ fn an_answer_that_nobody_waits_for_still_pairs_whole_or_not_at_all() {
         kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": code })).ok();
         let (first, last) = if round % 2 == 0 { (&kai, &leo) } else { (&leo, &kai) };
         first.post("/api/v1/pair/confirm", json!({ "confirmed": true })).ok();
-        hang_up(last, &last.key, "POST", "/api/v1/pair/confirm", "{\"confirmed\":true}");
+        until("the answer to be heard", || {
+            hang_up(last, &last.key, "POST", "/api/v1/pair/confirm", "{\"confirmed\":true}");
+            let told = last.get("/api/v1/pair/status").ok().json();
+            (told["active"] == false || told["answered"] == true).then_some(())
+        });
         for (at, other) in [(&leo, "kai"), (&kai, "leo")] {
             let end = until("the end", || Some(at.get("/api/v1/pair/status").ok().json()).filter(|told| told["active"] == false));
             assert_eq!(end["outcome"]["end"], "paired", "{end}");

@@ -64,7 +64,7 @@ impl From<PeerError> for ApiError {
             PeerError::NotPaired(name) => {
                 Self::new(Code::PeerNoKey, text).hint(format!("Pair with it: `loopsy pair` on `{name}`, then here: loopsy pair {name}"))
             }
-            PeerError::Removed(_) => Self::new(Code::PeerNotFound, text),
+            PeerError::Removed(_) => Self::new(Code::PeerNoKey, text).hint("To use it again, pair: loopsy pair"),
             PeerError::PinMissing(name) => {
                 Self::new(Code::PeerPinMissing, text).hint(format!("Pair again: loopsy peers remove {name}, then loopsy pair on both machines."))
             }

@@ -10,7 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
 use loopsy_shared::{
-    api::{ApiError, Code, Endpoint, JOB_HEADER, Needs, REGISTRY, execute::Execute, wire},
+    api::{
+        ApiError, Code, Endpoint, JOB_HEADER, Needs, REGISTRY,
+        execute::{Execute, ExecuteStream},
+        wire,
+    },
     client,
     id::JobId,
 };
@@ -83,8 +87,8 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     }
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
-    // What runs there for the owner's key here must end with it, also where nothing streams back.
-    let runs = (parts.method == Method::POST && target == Execute::SPEC.path).then(|| {
+    // What runs there for a key of this machine must end with it: also where nothing streams back, and before anything is known of it but the id that it gets here.
+    let runs = (parts.method == Method::POST && [Execute::SPEC.path, ExecuteStream::SPEC.path].contains(&target.as_str())).then(|| {
         let job = headers.get(JOB_HEADER).and_then(|id| id.to_str().ok()).filter(|id| JobId::is_well_formed(id)).map_or_else(JobId::new, JobId::from);
         headers.extend(HeaderValue::from_str(job.as_str()).map(|id| (HeaderName::from_static(JOB_HEADER), id)));
         end_with_key(app, &caller, &peer, job)
@@ -98,7 +102,6 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
         }
         () = peer.gone.cancelled() => return Err(PeerError::Removed(peer.info.hostname.clone()).into()),
     };
-    drop(runs);
     let mut answer = answer.map_err(|e| app.peers.lost(&peer, &e))?;
 
     let mut headers = travelling(answer.headers());
@@ -114,13 +117,11 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
         return refused(&peer, status, headers, answer.into_body()).await;
     }
-    let job = answer.headers().get(JOB_HEADER).and_then(|id| id.to_str().ok()).map(JobId::from);
     let streams = answer.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     let body = answer.into_body();
     // A stream has no end of its own, so it ends with this node, and with the peer's removal. Other answers are cut only by the latter.
     let gone = peer.gone.clone().cancelled_owned();
-    let body = if let Some(job) = job.filter(|_| streams) {
-        let over = end_with_key(app, &caller, &peer, job);
+    let body = if let Some(over) = runs.filter(|_| streams) {
         let body = body.into_data_stream().take_until(app.stopping.clone().cancelled_owned()).take_until(gone);
         Body::from_stream(body.inspect(move |_| {
             let _held_until_the_end = &over;

@@ -66,8 +66,8 @@ pub enum PeerError {
         /// Who answered.
         found: String,
     },
-    /// It was removed in the middle of a call.
-    #[error("`{0}` was removed.")]
+    /// It was removed in the middle of a call, here or there.
+    #[error("`{0}` is no longer connected with this node.")]
     Removed(String),
     /// It does not know this node's key any more.
     #[error("`{0}` does not take this node's key any more.")]

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method};
 use http_body::{Frame, SizeHint};
 use hyper_util::rt::TokioIo;
 use loopsy_shared::{
-    api::execute::CancelJob,
+    api::{Code, execute::CancelJob},
     client::{self, ClientError},
     id::JobId,
 };
@@ -23,6 +23,9 @@ use crate::{app::App, peers::Reached, trust::Caller};
 /// A question that had no answer for this long may have been lost on its way.
 const SLOW: Duration = Duration::from_secs(5);
 
+/// Between two tries to end a job that is not there yet.
+const PATIENCE: [Duration; 4] = [Duration::from_millis(50), Duration::from_millis(200), Duration::from_millis(500), Duration::from_secs(2)];
+
 /// A job at a peer ends with the key that it was started with here: the peer knows only this node's key, and would wait for its owner to come back. The guard is held
 /// by the stream; when the stream ends by itself there is nothing to do.
 pub(super) fn end_with_key(app: &App, caller: &Caller, peer: &Reached, job_id: JobId) -> DropGuard {
@@ -32,8 +35,13 @@ pub(super) fn end_with_key(app: &App, caller: &Caller, peer: &Reached, job_id: J
         tokio::select! {
             biased;
             () = revoked.cancelled() => {
-                if let Err(error) = client.ask(CancelJob { job_id }).await {
-                    tracing::info!(%error, "a job of a revoked key could not be ended at the peer");
+                for pause in PATIENCE {
+                    match client.ask(CancelJob { job_id: job_id.clone() }).await {
+                        // It may be about to start.
+                        Err(error) if error.api().is_some_and(|error| error.code == Code::JobNotFound) => tokio::time::sleep(pause).await,
+                        Err(error) => return tracing::info!(%error, "a job of a revoked key could not be ended at the peer"),
+                        Ok(_) => return,
+                    }
                 }
             }
             () = over.cancelled() => {}
