@@ -43,9 +43,17 @@ impl Doomed {
         Self::new(what, move || while let Ok(Some(_)) = stream.try_next() {})
     }
 
+    /// All processes that have this in their command line now.
     fn process(what: &'static str, needle: String) -> Self {
-        until(what, || (!processes_with(&needle).is_empty()).then_some(()));
-        Self::new(what, move || until("the end of a job's process", || processes_with(&needle).is_empty().then_some(())))
+        let running = until(what, || Some(processes_with(&needle)).filter(|running| !running.is_empty()));
+        let ended = move || {
+            let lives = |pid: &i32| {
+                let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                String::from_utf8_lossy(&line).replace('\0', " ").contains(&needle)
+            };
+            (!running.iter().any(lives)).then_some(())
+        };
+        Self::new(what, move || until("the end of a job's process", ended))
     }
 
     fn connection(what: &'static str, link: Secured) -> Self {

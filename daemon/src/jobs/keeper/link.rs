@@ -77,7 +77,9 @@ pub(crate) struct Running {
 impl Running {
     /// Ends the process and all that it started: asks now, forces after the grace period. Returns when the keeper has been told.
     pub(crate) async fn kill(&self, grace: Duration) {
-        self.link.ask(&Ask::Kill { job: self.job.clone(), pid: self.pid, grace_ms: millis(grace) }, None).await;
+        if !self.link.ask(&Ask::Kill { job: self.job.clone(), pid: self.pid, grace_ms: millis(grace) }, None).await {
+            tracing::error!(pid = self.pid, "the keeper of jobs does not hear that a job is to end");
+        }
     }
 }
 
@@ -215,7 +217,9 @@ async fn talk(socket: Arc<UnixStream>, mut asked: mpsc::Receiver<Outgoing>, gone
     };
     tokio::select! {
         () = gone.cancelled() => {}
-        _unheard = sending => {}
+        sent = sending => if let Err(error) = sent {
+            tracing::error!(%error, "the keeper of jobs cannot be told anything any more");
+        }
     }
 }
 
