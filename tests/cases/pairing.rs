@@ -448,3 +448,50 @@ fn pairing_again_replaces_what_was_and_leaves_one_peer() {
         until("the way", || (at.get(&format!("/api/v1/at/{other}/identity")).status == 200).then_some(()));
     }
 }
+
+#[test]
+fn a_pairing_that_is_taken_back_leaves_the_earlier_one_as_it_was() {
+    let pair = Pair::paired();
+    let (leo, kai) = (&pair.leo, &pair.kai);
+    leo.call("PUT", &format!("/api/v1/peers/{}/scopes", kai.node_id), Some(json!({ "scopes": ["status", "execute"] }))).ok();
+    let works = |at: &TestDaemon, other: &str| {
+        until("the way", || (at.post(&format!("/api/v1/at/{other}/execute"), json!({ "command": "true" })).status == 200).then_some(()));
+    };
+    let confirm = |node: &TestDaemon, yes: bool| drop(node.post("/api/v1/pair/confirm", json!({ "confirmed": yes })).ok());
+    let rejected = |node: &TestDaemon| {
+        let told = until("the end", || Some(status(node)).filter(|told| told["active"] == false));
+        assert_eq!(told["outcome"]["end"], "rejected", "{told}");
+        told["outcome"]["message"].as_str().unwrap().to_owned()
+    };
+    for stage in 0..3 {
+        let code = start(leo);
+        kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": code })).ok();
+        match stage {
+            // The machine that joins says no; or yes, and then no; or the one that waits says no after a yes.
+            0 => {
+                confirm(kai, false);
+                assert!(rejected(kai).contains("here was no"));
+            }
+            1 => {
+                confirm(kai, true);
+                confirm(kai, false);
+                rejected(kai);
+            }
+            _ => {
+                confirm(leo, true);
+                confirm(leo, false);
+                rejected(leo);
+                confirm(kai, true);
+                rejected(kai);
+            }
+        }
+        rejected(leo);
+        works(leo, "kai");
+        works(kai, "leo");
+        assert_eq!(leo.peer("kai").unwrap()["scopes"], json!(["status", "execute"]));
+    }
+    // A pairing that is completed keeps what the other machine may do, too.
+    let again = Pair::after_pairing(pair.leo, pair.kai);
+    assert_eq!(again.leo.peer("kai").unwrap()["scopes"], json!(["status", "execute"]));
+    works(&again.kai, "leo");
+}

@@ -169,9 +169,9 @@ impl Responder {
 }
 
 impl Keyed {
-    /// Whether the other machine's person has taken a yes back.
+    /// Whether the other machine's person has taken a yes back. The yes itself may still be on its way, or lost.
     fn is_taken_back(&self, sealed: &[u8]) -> bool {
-        self.heard.is_some() && self.session.open(Seal::Ack, sealed).is_some_and(|text| payload::is_refusal(&text))
+        self.session.open(Seal::Ack, sealed).is_some_and(|text| payload::is_refusal(&text))
     }
 
     /// `None` when M5 has not come yet.
