@@ -18,6 +18,13 @@ use yaml_edit::{Document, YamlValue};
 
 use crate::fsutil;
 
+/// Where the config keeps peers' keys, each under its name.
+pub const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
+/// Where it keeps what they may do, under the same names.
+pub const SCOPES: &[&str] = &["auth", "scopes"];
+/// Where it keeps their certificates, under the same names.
+pub const PINS: &[&str] = &["tls", "pinnedCerts"];
+
 /// The live config. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Settings(Arc<Shared>);
@@ -111,6 +118,21 @@ impl Settings {
         let waiting = config.needs_restart(&self.0.started);
         self.publish(config);
         Ok(waiting)
+    }
+
+    /// Takes everything out that belongs to a peer's key: the key, its rights, its pin.
+    ///
+    /// # Errors
+    /// As [`Settings::edit`].
+    pub fn forget_peer(&self, name: &str) -> Result<(), SettingsError> {
+        let config = self.now();
+        let places = [
+            (ALLOWED_KEYS, config.auth.allowed_keys.contains_key(name)),
+            (SCOPES, config.auth.scopes.contains_key(name)),
+            (PINS, config.tls.pinned_certs.contains_key(name)),
+        ];
+        let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, name)).collect();
+        if edits.is_empty() { Ok(()) } else { self.edit(&edits) }
     }
 
     /// A file without the owner's key is one that an editor is in the middle of writing: taking it over would revoke everything.

@@ -198,3 +198,48 @@ fn a_removed_peer_is_cut_off_at_once() {
     assert!(!config.contains("kai:"), "{config}");
     assert!(!std::fs::read_to_string(pair.leo.home.data().join("credentials.json")).unwrap().contains(&pair.kai.node_id));
 }
+
+#[test]
+fn with_tls_enabled_a_peer_by_hand_is_encrypted_and_stays_so() {
+    let (leo, kai) = (TestDaemon::new("leo"), TestDaemon::on_fixed_port("kai"));
+    leo.home.edit_config("enabled: false", "enabled: true");
+    leo.post("/api/v1/reload", json!({})).ok();
+    connect(&leo, &kai);
+    assert_eq!(leo.peer("kai").unwrap()["encryption"], "unpinned");
+    leo.get("/api/v1/at/kai/identity").ok();
+    // Something that speaks no TLS in its place gets nothing, although this node would speak plainly to a machine that never could encrypt.
+    let (mut kai, port) = (kai, leo.peer("kai").unwrap()["port"].as_u64().unwrap());
+    kai.stop();
+    let plain = std::net::TcpListener::bind(("127.0.0.1", u16::try_from(port).unwrap())).unwrap();
+    let heard = std::thread::spawn(move || {
+        let mut bytes = [0; 512];
+        let read = plain.accept().and_then(|(mut stream, _)| std::io::Read::read(&mut stream, &mut bytes)).unwrap();
+        bytes[..read].to_vec()
+    });
+    leo.get("/api/v1/at/kai/identity").refused(502, 2003);
+    let heard = heard.join().unwrap();
+    assert!(heard.first() == Some(&0x16) && !heard.windows(6).any(|word| word == b"Bearer"), "{heard:?}");
+}
+
+#[test]
+fn a_certificate_that_was_lost_is_said() {
+    let mut pair = Pair::paired();
+    pair.kai.stop();
+    std::fs::remove_dir_all(pair.kai.home.data().join("tls")).unwrap();
+    pair.kai.launch(&[]);
+    let problems = pair.kai.get("/api/v1/status").ok().json()["problems"].clone();
+    assert!(problems.as_array().unwrap().iter().any(|problem| problem["part"] == "tls"), "{problems}");
+}
+
+#[test]
+fn a_key_that_was_made_by_hand_is_revoked_by_its_name() {
+    let leo = TestDaemon::new("leo");
+    let key = leo.mint("nobody");
+    leo.call_as(&key, "GET", "/api/v1/status", None).ok();
+    leo.loopsy(&["peers", "remove", "nobody", "--yes"]).ok();
+    leo.call_as(&key, "GET", "/api/v1/status", None).refused(403, 1002);
+    leo.call("DELETE", "/api/v1/peers/keys/nobody", None).refused(404, 2001);
+    assert!(!std::fs::read_to_string(leo.home.config()).unwrap().contains("nobody"));
+    let pair = Pair::paired();
+    pair.leo.call("DELETE", "/api/v1/peers/keys/kai", None).refused(400, 9003);
+}

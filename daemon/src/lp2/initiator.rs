@@ -268,7 +268,7 @@ impl Initiator {
             Some(Verdict::Refused) => self.end(PairingEnd::Rejected, "The other machine's person said no; nothing was kept."),
             Some(Verdict::Confirmed(peer)) => {
                 let ack = keyed.session.seal(Seal::Ack, &digest(&text)).map(|bytes| Effect::Confirm(Sealed { sid: keyed.sid, bytes }.wire()));
-                let store = Effect::Store(Box::new(Pairing { peer: *peer, minted, scopes: self.offer.scopes.clone() }));
+                let store = Effect::Store(Box::new(Pairing { peer: *peer, minted }));
                 let ended = self.end(PairingEnd::Paired, "Both people said yes, and this machine has stored it.");
                 [store].into_iter().chain(ack).chain(ended).collect()
             }

@@ -72,8 +72,6 @@ pub struct Pairing {
     pub peer: Payload,
     /// The key that the other machine presents here. Only its digest is to be kept.
     pub minted: Secret,
-    /// What that key opens.
-    pub scopes: Vec<Scope>,
 }
 
 /// Makes the key that the other machine will present here.

@@ -10,13 +10,9 @@ use super::Pairing;
 use crate::{
     lp2::{self, Identity},
     peers::{Earlier, NewPeer},
-    settings::{Edit, SettingsError},
+    settings::{ALLOWED_KEYS, Edit, PINS, SCOPES, SettingsError},
     trust::{ADMIN, AGENT},
 };
-
-const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
-const SCOPES: &[&str] = &["auth", "scopes"];
-const PINS: &[&str] = &["tls", "pinnedCerts"];
 
 /// What was stored, and what to do when it has to be withdrawn.
 #[derive(Debug)]
@@ -135,21 +131,15 @@ impl Pairing {
         }
     }
 
+    /// The key is worth nothing from here on, even if the file cannot be changed now.
     async fn forget(&self, name: &str) {
-        let key = name.to_owned();
-        let removed = self
-            .edit(move |config, edit| {
-                let places = [
-                    (ALLOWED_KEYS, config.auth.allowed_keys.contains_key(&key)),
-                    (SCOPES, config.auth.scopes.contains_key(&key)),
-                    (PINS, config.tls.pinned_certs.contains_key(&key)),
-                ];
-                let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, &key)).collect();
-                edit(&edits)
-            })
-            .await;
-        if let Err(error) = removed {
-            tracing::error!(peer = %name, error = %error.message, "its key cannot be taken out of the config");
+        self.0.parts.trust.ban(name);
+        let (settings, key) = (self.0.parts.settings.clone(), name.to_owned());
+        let removed = tokio::task::spawn_blocking(move || settings.forget_peer(&key)).await;
+        match removed {
+            Ok(Ok(())) => self.0.parts.trust.refresh(),
+            Ok(Err(error)) => tracing::error!(peer = %name, %error, "its key cannot be taken out of the config"),
+            Err(error) => tracing::error!(peer = %name, %error, "its key cannot be taken out of the config"),
         }
     }
 

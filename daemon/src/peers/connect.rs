@@ -2,14 +2,14 @@
 
 use loopsy_shared::{
     api::{
-        health::{GetIdentity, Health, Identity},
+        health::{GetIdentity, Identity},
         peers::{ConnectPeer, Handshake, PeerInfo, PeerStatus},
     },
     client::{Client, ClientError, authority},
     text, time,
 };
 
-use super::{Peer, PeerError, Peers, Way, add::clean_address, described, health::Unwell, stranger, unreachable_at};
+use super::{Peer, PeerError, Peers, add::clean_address, described, stranger, unreachable_at};
 
 impl Peers {
     /// Adds a peer with the key that it issued for this node: asks who it is, tries the key, and introduces this node.
@@ -19,7 +19,8 @@ impl Peers {
     pub async fn connect(&self, request: ConnectPeer, own: Identity) -> Result<PeerInfo, PeerError> {
         let address = clean_address(&request.address)?;
         let at = authority(&address, request.port);
-        let (way, health) = self.greet(&address, request.port).await?;
+        let greeted = self.greet(&self.ways_to_anyone(), &address, request.port).await;
+        let (way, health) = greeted.map_err(|(_, why)| unreachable_at(&at, why.to_string()))?;
         if health.node_id == self.0.own {
             return Err(PeerError::Invalid(format!("{at} is this node itself.")));
         }
@@ -83,20 +84,5 @@ impl Peers {
             tracing::info!(peer = %info.hostname, %error, "the peer did not take this node's introduction");
         }
         Ok(info)
-    }
-
-    /// Asks who is there, in the best way that is answered.
-    async fn greet(&self, address: &str, port: u16) -> Result<(Way, Health), PeerError> {
-        let at = authority(address, port);
-        let ways = if self.0.config.borrow().tls.enabled { vec![Way::Encrypted, Way::Plain] } else { vec![Way::Plain] };
-        let mut last = String::new();
-        for way in ways {
-            match self.ask_health(&self.transport_for(way), address, port).await {
-                Ok(health) => return Ok((way, health)),
-                Err(Unwell::Silent(cause)) => last = cause,
-                Err(Unwell::Certificate(mismatch)) => last = mismatch.to_string(),
-            }
-        }
-        Err(unreachable_at(&at, last))
     }
 }

@@ -86,7 +86,7 @@ impl Peers {
             Ok(ways) => ways,
             Err(error) => return steps.fail("pin", error.to_string(), format!("loopsy peers remove {name}, then loopsy pair on both machines")),
         };
-        let (way, health) = match self.greet_by(&ways, &open).await {
+        let (way, health) = match self.greet(&ways, &open.1.ip().to_string(), open.1.port()).await {
             Ok(found) => found,
             Err((_, Unwell::Certificate(mismatch))) => {
                 steps.ok("tls", "It speaks TLS 1.3.".to_owned());
@@ -170,17 +170,6 @@ impl Peers {
 
     fn own_name(&self) -> String {
         self.0.config.borrow().hostname()
-    }
-
-    async fn greet_by(&self, ways: &[Way], open: &(String, SocketAddr)) -> Result<(Way, Health), (Way, Unwell)> {
-        let mut last = (Way::Plain, Unwell::Silent("there is no way to it".to_owned()));
-        for way in ways {
-            match self.ask_health(&self.transport_for(*way), &open.1.ip().to_string(), open.1.port()).await {
-                Ok(health) => return Ok((*way, health)),
-                Err(why) => last = (*way, why),
-            }
-        }
-        Err(last)
     }
 
     async fn resolve(&self, info: &PeerInfo) -> Result<Vec<(String, SocketAddr)>, String> {

@@ -42,11 +42,13 @@ struct Found {
 }
 
 /// Why there was no answer.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Unwell {
     /// Another certificate than the pinned one.
+    #[error("{0}")]
     Certificate(PinMismatch),
     /// Anything else, in words.
+    #[error("{0}")]
     Silent(String),
 }
 
@@ -142,7 +144,19 @@ impl Peers {
         })
     }
 
-    pub(super) async fn ask_health(&self, transport: &Transport, address: &str, port: u16) -> Result<Health, Unwell> {
+    /// Asks who is at an address, in the first of these ways that is answered. The error is that of the last one.
+    pub(super) async fn greet(&self, ways: &[Way], address: &str, port: u16) -> Result<(Way, Health), (Way, Unwell)> {
+        let mut last = (Way::Plain, Unwell::Silent("there is no way to it".to_owned()));
+        for way in ways {
+            match self.ask_health(&self.transport_for(*way), address, port).await {
+                Ok(health) => return Ok((*way, health)),
+                Err(why) => last = (*way, why),
+            }
+        }
+        Err(last)
+    }
+
+    async fn ask_health(&self, transport: &Transport, address: &str, port: u16) -> Result<Health, Unwell> {
         let client = Client::new(transport.clone(), authority(address, port), None).map_err(|e| Unwell::Silent(e.to_string()))?.wary();
         let silent = |cause: String| Err(Unwell::Silent(cause));
         match tokio::time::timeout(PATIENCE, client.call(GetHealth {})).await {

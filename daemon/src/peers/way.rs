@@ -49,9 +49,13 @@ impl Peers {
             None if info.paired => Err(PeerError::PinMissing(info.hostname.clone())),
             // One that could encrypt once is not talked out of it.
             None if self.0.config.borrow().tls.enabled && info.encryption == Encryption::Unpinned => Ok(vec![Way::Encrypted]),
-            None if self.0.config.borrow().tls.enabled => Ok(vec![Way::Encrypted, Way::Plain]),
-            None => Ok(vec![Way::Plain]),
+            None => Ok(self.ways_to_anyone()),
         }
+    }
+
+    /// The ways in which a node may be called that nothing is known of, best first.
+    pub(super) fn ways_to_anyone(&self) -> Vec<Way> {
+        if self.0.config.borrow().tls.enabled { vec![Way::Encrypted, Way::Plain] } else { vec![Way::Plain] }
     }
 
     /// The pool for a peer in the way that is right for it now. Another pin means another pool: no old connection outlives it.

@@ -23,11 +23,10 @@ use crate::{
     app::App,
     http::endpoint::Routes,
     peers::PeerError,
-    settings::Edit,
+    settings::{ALLOWED_KEYS, Edit, SCOPES},
     trust::{ADMIN, AGENT, Caller, Role},
 };
 
-const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
 /// How long a peer may take to hear that it was removed.
 const GOODBYE: Duration = Duration::from_secs(3);
 
@@ -78,7 +77,7 @@ async fn change_scopes(app: &App, request: SetPeerScopes) -> Result<PeerInfo, Ap
     };
     app.blocking(move |app| {
         let words: Vec<&str> = Scope::ALL.iter().filter(|scope| scopes.contains(scope)).map(|scope| scope.as_str()).collect();
-        app.settings.edit(&[Edit::SetWords(&["auth", "scopes"], &name, &words)])
+        app.settings.edit(&[Edit::SetWords(SCOPES, &name, &words)])
     })
     .await??;
     app.trust.refresh();
@@ -121,17 +120,7 @@ fn known(app: &App, node_id: &NodeId) -> Result<PeerInfo, ApiError> {
 /// node stops, even if the file cannot be changed now.
 async fn revoke(app: &App, name: String) -> Result<(), ApiError> {
     app.trust.ban(&name);
-    app.blocking(move |app| {
-        let config = app.config();
-        let places: [(&[&str], bool); 3] = [
-            (ALLOWED_KEYS, config.auth.allowed_keys.contains_key(&name)),
-            (&["auth", "scopes"], config.auth.scopes.contains_key(&name)),
-            (&["tls", "pinnedCerts"], config.tls.pinned_certs.contains_key(&name)),
-        ];
-        let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, &name)).collect();
-        if edits.is_empty() { Ok(()) } else { app.settings.edit(&edits) }
-    })
-    .await??;
+    app.blocking(move |app| app.settings.forget_peer(&name)).await??;
     app.trust.refresh();
     Ok(())
 }

@@ -99,7 +99,7 @@ impl Responder {
         };
         let until = self.now.saturating_add(PROVISIONAL);
         self.state = State::Provisional(Box::new(Settled { sid, session, finish_i, finish_r, ack, acked: None, until }));
-        vec![Effect::Provision(Box::new(Pairing { peer: *peer, minted, scopes: self.offer.scopes.clone() }))]
+        vec![Effect::Provision(Box::new(Pairing { peer: *peer, minted }))]
     }
 
     /// A sealed message after M6.
