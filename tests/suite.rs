@@ -22,6 +22,7 @@ mod cases {
     mod events;
     mod jobs;
     mod pair;
+    mod paired;
     mod pairing;
     mod peers;
     mod revoke;
