@@ -82,7 +82,7 @@ pub struct Services {
     /// Fires when the node begins to stop.
     pub stopping: CancellationToken,
     /// Owns what outlives a request, such as upgraded connections.
-    pub tasks: TaskTracker,
+    pub tracker: TaskTracker,
     /// Stands for everyone without a key.
     pub nobody: Arc<Principal>,
 }
@@ -138,7 +138,7 @@ impl App {
     /// # Errors
     /// Its own, or that it panicked.
     pub async fn lasting<T: Send + 'static>(&self, work: impl Future<Output = Result<T, ApiError>> + Send + 'static) -> Result<T, ApiError> {
-        self.tasks.spawn(work).await.map_err(|e| crate::http::internal(&e))?
+        self.tracker.spawn(work).await.map_err(|e| crate::http::internal(&e))?
     }
 
     /// Runs something that waits for the disk, away from the threads that serve requests.

@@ -115,7 +115,19 @@ fn weight(event: &Event) -> usize {
             256 + transfer.planned.iter().map(String::len).sum::<usize>()
                 + transfer.left_out.iter().map(|left| 64 + left.path.len() + left.reason.len()).sum::<usize>()
         }
+        Event::TaskChanged { task } => 512 + task.prompt.len() + task.pending_approval.as_ref().map_or(0, |asked| json_weight(&asked.tool_input)),
+        Event::ApprovalChanged { approval } => 1024 + json_weight(&approval.input) + approval.diff.as_ref().map_or(0, String::len),
         _ => 128,
+    }
+}
+
+/// What a JSON value holds in memory, roughly.
+fn json_weight(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::String(text) => 32 + text.len(),
+        serde_json::Value::Array(items) => 32 + items.iter().map(json_weight).sum::<usize>(),
+        serde_json::Value::Object(fields) => 32 + fields.iter().map(|(name, value)| 32 + name.len() + json_weight(value)).sum::<usize>(),
+        _ => 32,
     }
 }
 

@@ -8,6 +8,7 @@ mod job;
 pub mod keeper;
 mod output;
 mod policy;
+pub(crate) mod process;
 mod spawn;
 mod sync;
 mod table;

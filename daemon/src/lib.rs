@@ -1,5 +1,6 @@
 //! A Loopsy node. It is the only part that does anything; every surface asks it over HTTP.
 
+pub mod agents;
 pub mod app;
 pub mod audit;
 pub mod config_watch;

@@ -173,8 +173,8 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
         if tokio::time::timeout(DRAIN, finish).await.is_err() {
             tracing::warn!("some requests did not finish in time and were cut");
         }
-        app.tasks.close();
-        if tokio::time::timeout(DRAIN, app.tasks.wait()).await.is_err() {
+        app.tracker.close();
+        if tokio::time::timeout(DRAIN, app.tracker.wait()).await.is_err() {
             tracing::warn!("some services did not stop in time");
         }
     };
@@ -221,7 +221,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     })?;
     let events = Events::default();
     let stopping = CancellationToken::new();
-    let tasks = TaskTracker::new();
+    let tracker = TaskTracker::new();
     let keeper = KeeperCommand::this_binary().map_err(|e| RunError::new(format!("This program cannot find itself: {e}.")))?;
     let jobs =
         Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
@@ -252,10 +252,10 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         peers: peers.clone(),
         sightings: sightings.clone(),
         events: events.clone(),
-        tasks: tasks.clone(),
+        tasks: tracker.clone(),
         stopping: stopping.clone(),
     });
-    let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tasks.clone(), stopping.clone());
+    let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tracker.clone(), stopping.clone());
     Ok(App::new(Services {
         node_id: node_id.clone(),
         port: bound.port(),
@@ -275,9 +275,9 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,
-        supervisor: Supervisor::new(stopping.clone(), tasks.clone()),
+        supervisor: Supervisor::new(stopping.clone(), tracker.clone()),
         stopping,
-        tasks,
+        tracker,
         settings,
         nobody: Arc::new(Principal::nobody()),
     }))

@@ -52,6 +52,19 @@ pub struct Loaded {
     pub peers: Vec<PeerInfo>,
     /// Small things: JSON by name.
     pub kv: BTreeMap<String, String>,
+    /// The JSON of tasks, oldest first.
+    pub tasks: Vec<String>,
+    /// The JSON of approvals, oldest first.
+    pub approvals: Vec<String>,
+}
+
+/// What has a table of its own with JSON by id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Runs of coding agents.
+    Task,
+    /// Their questions.
+    Approval,
 }
 
 /// One thing to store.
@@ -73,6 +86,32 @@ pub enum Write {
         /// Its name.
         name: String,
     },
+    /// Stores a task or an approval as JSON; a new one comes last.
+    PutRecord {
+        /// Which table.
+        kind: Kind,
+        /// Its id.
+        id: String,
+        /// Its JSON.
+        json: String,
+    },
+    /// Removes a task or an approval, if it is there.
+    DeleteRecord {
+        /// Which table.
+        kind: Kind,
+        /// Its id.
+        id: String,
+    },
+}
+
+impl Write {
+    /// Bytes that it holds in the queue, roughly.
+    fn weight(&self) -> usize {
+        1024 + match self {
+            Self::PutKv { json, .. } | Self::PutRecord { json, .. } => json.len(),
+            _ => 0,
+        }
+    }
 }
 
 /// Something that is decided on the writer thread, so that the order of decisions is the order of commits.
@@ -116,7 +155,8 @@ impl Store {
     /// The disk is full or failed, or the store is closed.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
-        self.submit(Box::new(Writes { writes, peers: Arc::clone(&self.0.shared.peers), reply }), 1024).await?;
+        let bytes = writes.iter().map(Write::weight).sum();
+        self.submit(Box::new(Writes { writes, peers: Arc::clone(&self.0.shared.peers), reply }), bytes).await?;
         answer.await.unwrap_or(Err(StoreError::Closed))
     }
 
@@ -247,6 +287,8 @@ impl Change for Writes {
             Write::DeletePeer(node_id) => tx.delete_peer(node_id),
             Write::PutKv { name, json } => tx.put_kv(name, json),
             Write::DeleteKv { name } => tx.delete_kv(name),
+            Write::PutRecord { kind, id, json } => tx.put_record(*kind, id, json),
+            Write::DeleteRecord { kind, id } => tx.delete_record(*kind, id),
         })
     }
 
@@ -260,7 +302,7 @@ impl Change for Writes {
                         None => peers.push(*peer),
                     },
                     Write::DeletePeer(node_id) => peers.retain(|known| known.node_id != node_id),
-                    Write::PutKv { .. } | Write::DeleteKv { .. } => {}
+                    Write::PutKv { .. } | Write::DeleteKv { .. } | Write::PutRecord { .. } | Write::DeleteRecord { .. } => {}
                 }
             }
         }

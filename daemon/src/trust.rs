@@ -11,8 +11,8 @@ use loopsy_shared::{
     api::{Needs, Scope},
     config::{AllowedKey, Config},
     fingerprint::Fingerprint,
-    id::JobId,
-    secret::{self, KeyDigest},
+    id::{JobId, TaskId},
+    secret::{self, KeyDigest, Secret},
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +31,8 @@ pub enum Role {
     Agent,
     /// Another machine.
     Peer,
+    /// A task that runs here: it may ask a person, and nothing else.
+    Task,
     /// Somebody without a key.
     Stranger,
 }
@@ -72,6 +74,7 @@ impl Principal {
             Needs::Peer => self.is_owner() || (self.role == Role::Peer && self.scopes.contains(&Scope::Status)),
             Needs::Local => matches!(self.role, Role::Owner | Role::Agent),
             Needs::Admin => self.is_owner(),
+            Needs::Task => matches!(self.role, Role::Owner | Role::Task),
         }
     }
 }
@@ -99,6 +102,8 @@ struct Shared {
     state: ArcSwap<State>,
     /// Keys that were revoked in this run, whatever the config says. Held while the state is built anew.
     banned: Mutex<HashSet<KeyDigest>>,
+    /// The tokens of tasks that run.
+    tasks: Mutex<HashMap<KeyDigest, Arc<Principal>>>,
 }
 
 #[derive(Debug)]
@@ -111,13 +116,42 @@ impl Trust {
     /// Trusts the keys of a config, and of every config after it.
     pub fn new(config: watch::Receiver<Arc<Config>>) -> Self {
         let state = State::build(&config.borrow(), None, &HashSet::new());
-        Self(Arc::new(Shared { config, state: ArcSwap::from_pointee(state), banned: Mutex::default() }))
+        Self(Arc::new(Shared { config, state: ArcSwap::from_pointee(state), banned: Mutex::default(), tasks: Mutex::default() }))
     }
 
     /// The principal of a presented key.
     pub fn identify(&self, presented: &[u8]) -> Option<Arc<Principal>> {
         self.refresh();
-        self.0.state.load().principals.get(&secret::digest(presented)).cloned()
+        let digest = secret::digest(presented);
+        let tasks = || self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).cloned();
+        self.0.state.load().principals.get(&digest).cloned().or_else(tasks)
+    }
+
+    /// A token with which a task may ask, and nothing else. It is worth something until [`Trust::revoke_task`].
+    pub fn issue_task(&self, id: &TaskId) -> Secret {
+        let token = Secret::generate();
+        let digest = token.digest();
+        let principal = Principal {
+            name: id.to_string(),
+            role: Role::Task,
+            scopes: Vec::new(),
+            pin: None,
+            key_id: secret::hex(&digest[..4]),
+            revoked: CancellationToken::new(),
+        };
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).insert(digest, Arc::new(principal));
+        token
+    }
+
+    /// Makes the token of a task worthless.
+    pub fn revoke_task(&self, id: &TaskId) {
+        self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, principal| {
+            let stays = principal.name != id.as_str();
+            if !stays {
+                principal.revoked.cancel();
+            }
+            stays
+        });
     }
 
     /// The principal that a revoked one's key belongs to now: the same machine with other rights. `None` when the key opens nothing any more.
@@ -189,7 +223,7 @@ impl State {
             let (scopes, pin) = match role {
                 Role::Peer => (scopes_of(config, name), config.tls.pinned_certs.get(name).copied()),
                 Role::Agent => (Scope::PEER_DEFAULT.to_vec(), None),
-                Role::Owner | Role::Stranger => (Vec::new(), None),
+                Role::Owner | Role::Task | Role::Stranger => (Vec::new(), None),
             };
             let same = |p: &&Arc<Principal>| p.name == name && p.role == role && p.pin == pin && p.scopes == scopes;
             let kept = old.and_then(|old| old.principals.get(&digest)).filter(same).cloned();

@@ -6,6 +6,8 @@
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+pub mod ai_tasks;
+pub mod approvals;
 pub mod context;
 pub mod error;
 pub mod events;
@@ -140,6 +142,8 @@ pub enum Needs {
     Local,
     /// The owner's key.
     Admin,
+    /// The token of the task that the path names, or the owner's key.
+    Task,
 }
 
 /// What a rate limit counts together.
@@ -183,13 +187,15 @@ pub struct Spec {
     pub request: Form,
     /// How the reply is written.
     pub reply: Form,
+    /// Whether success is 201 instead of 200.
+    pub creates: bool,
 }
 
 macro_rules! methods {
     ($($(#[$doc:meta])* $name:ident = $method:ident;)*) => {$(
         $(#[$doc])*
         pub const fn $name(name: &'static str, path: &'static str, needs: Needs) -> Self {
-            Self { name, method: Method::$method, path, needs, limit: None, request: Form::Json, reply: Form::Json }
+            Self { name, method: Method::$method, path, needs, limit: None, request: Form::Json, reply: Form::Json, creates: false }
         }
     )*};
 }
@@ -221,6 +227,12 @@ impl Spec {
     /// The reply is written in this form.
     pub const fn gives(mut self, form: Form) -> Self {
         self.reply = form;
+        self
+    }
+
+    /// Success is 201: something is there that was not.
+    pub const fn created(mut self) -> Self {
+        self.creates = true;
         self
     }
 
@@ -335,5 +347,26 @@ registry![
     context::DeleteContext,
     context::ListContext,
     context::ImportContext,
+    ai_tasks::DispatchTask,
+    ai_tasks::ListTasks,
+    ai_tasks::GetTask,
+    ai_tasks::WatchTask,
+    ai_tasks::ListTaskEvents,
+    ai_tasks::SendToTask,
+    ai_tasks::InterruptTask,
+    ai_tasks::ResumeTask,
+    ai_tasks::CancelTask,
+    ai_tasks::ApproveTask,
+    ai_tasks::RequestPermission,
+    ai_tasks::GetPermission,
+    ai_tasks::TaskHook,
+    ai_tasks::ListAgents,
+    approvals::ListApprovals,
+    approvals::TestRules,
+    approvals::ListRules,
+    approvals::AddRule,
+    approvals::RemoveRule,
+    approvals::GetApproval,
+    approvals::DecideApproval,
     events::WatchEvents,
 ];

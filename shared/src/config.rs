@@ -49,6 +49,14 @@ section! {
         rate_limits: RateLimits = RateLimits::default(),
         /// Limits of the context store.
         context: Context = Context::default(),
+        /// Coding agents.
+        agents: Agents = Agents::default(),
+        /// What agents may do, and how people are asked.
+        approvals: Approvals = Approvals::default(),
+        /// Terminals.
+        terminals: Terminals = Terminals::default(),
+        /// How a person is told that something waits.
+        notifications: Notifications = Notifications::default(),
         /// How other nodes are found.
         discovery: Discovery = Discovery::default(),
         /// What is written down.
@@ -192,6 +200,123 @@ section! {
         max_entries: usize = 100_000,
         /// Most bytes of keys and values together.
         max_bytes: u64 = 256 << 20,
+    }
+}
+
+section! {
+    /// `agents`: runs of coding agents.
+    Agents {
+        /// Tasks at the same time.
+        max_concurrent: usize = 3,
+        /// Tasks that may wait for a place.
+        max_queued: usize = 100,
+        /// Milliseconds until a task is ended, where the request does not say.
+        timeout: u64 = 1_800_000,
+        /// Directories in which tasks may work; empty means `transfer.allowedPaths`.
+        allowed_paths: Vec<PathBuf> = Vec::new(),
+        /// Arguments that `additionalArgs` may have, beside those that widen no rights. A star at the end matches any rest.
+        allowed_args: Vec<String> = Vec::new(),
+        /// Peers, by the name of their key, whose tasks may run with `bypassPermissions`.
+        bypass_from: Vec<String> = Vec::new(),
+        /// Names of variables of the daemon's environment that agents get, beside the usual ones and those of their own login. A star at the end matches any rest.
+        env_pass: Vec<String> = Vec::new(),
+        /// Programs of agents that are not found on PATH, by the agent's name.
+        paths: BTreeMap<String, PathBuf> = BTreeMap::new(),
+        /// Further agents that speak ACP, by a name of your own: program and arguments.
+        acp: BTreeMap<String, Vec<String>> = BTreeMap::new(),
+        /// Days for which a task that has ended is kept.
+        keep_days: u64 = 30,
+        /// Bytes of all tasks' events together; the oldest tasks that have ended go first.
+        keep_bytes: u64 = 1 << 30,
+        /// Bytes of one task's events; the oldest of them go first.
+        max_event_bytes: u64 = 256 << 20,
+    }
+}
+
+section! {
+    /// `approvals`.
+    Approvals {
+        /// Milliseconds until an approval that nobody answers is denied.
+        timeout: u64 = 600_000,
+        /// Milliseconds until an unanswered approval of a task with `park` is parked.
+        park_after: u64 = 60_000,
+        /// Days for which a parked approval waits.
+        parked_days: u64 = 14,
+        /// What agents may do without asking, and what they may never do. Deny beats ask, and ask beats allow; where no rule fits, a person is asked.
+        rules: Vec<Rule> = Vec::new(),
+    }
+}
+
+/// A rule of `approvals.rules`. It fits when everything that it names fits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// What happens.
+    #[serde(rename = "do")]
+    pub verdict: RuleVerdict,
+    /// The agent, such as `claude`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub agent: Option<String>,
+    /// The tool, by the agent's name of it or by its kind: `shell`, `edit`, `read`, `fetch`. `*` stands for any text.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub tool: Option<String>,
+    /// A command with its first arguments, such as `git log`, `cargo test --*` or `rm`. Every command of a command line must fit a rule that allows; one that fits is
+    /// enough for a rule that denies or asks.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub command: Option<String>,
+    /// A file or directory with all below it, absolute, below `~`, or `.` for the working directory. Every path of an input must fit a rule that allows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub path: Option<String>,
+    /// Who started the task: a peer by the name of its key, or `owner`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub peer: Option<String>,
+    /// The repository that the task works in: its directory, absolute or below `~`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub repository: Option<String>,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleVerdict {
+    /// It may, without asking.
+    Allow,
+    /// It may not.
+    Deny,
+    /// A person is asked.
+    Ask,
+}
+
+section! {
+    /// `terminals`.
+    Terminals {
+        /// Terminals at the same time.
+        max_open: usize = 32,
+        /// Bytes of output that are kept of each.
+        log_bytes: u64 = 16 << 20,
+        /// Lines above the screen that a viewer gets when it attaches.
+        scrollback: usize = 2_000,
+        /// The program of a terminal, where the request does not say; `SHELL` when absent.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shell: Option<String> = None,
+    }
+}
+
+section! {
+    /// `notifications`.
+    Notifications {
+        /// Seconds without anybody at any surface until a person is told.
+        idle: u64 = 30,
+        /// Whether the desktop shows it.
+        desktop: bool = false,
+        /// Program and arguments that get it as JSON on standard input.
+        command: Vec<String> = Vec::new(),
+        /// An address that gets it as JSON by POST; text for an `ntfy://` one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url: Option<Secret> = None,
+        /// No notices between these times of the day: `22:00-07:30`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        quiet: Option<String> = None,
     }
 }
 
@@ -349,6 +474,12 @@ impl Config {
             ("execution.defaultTimeout", self.execution.default_timeout == 0),
             ("transfer.maxFileSize", self.transfer.max_file_size == 0),
             ("context.maxEntries", self.context.max_entries == 0),
+            ("agents.maxConcurrent", self.agents.max_concurrent == 0),
+            ("agents.timeout", self.agents.timeout == 0),
+            ("agents.maxEventBytes", self.agents.max_event_bytes < 64 << 10),
+            ("approvals.timeout", self.approvals.timeout == 0),
+            ("terminals.maxOpen", self.terminals.max_open == 0),
+            ("terminals.logBytes", self.terminals.log_bytes < 64 << 10),
             ("logging.auditMaxBytes", self.logging.audit_max_bytes < 4096),
         ] {
             if zero {

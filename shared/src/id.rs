@@ -57,4 +57,10 @@ ids! {
     JobId,
     /// One file or folder on its way.
     TransferId,
+    /// One run of a coding agent.
+    TaskId,
+    /// One question of an agent that waits for a person.
+    ApprovalId,
+    /// One terminal.
+    TerminalId,
 }

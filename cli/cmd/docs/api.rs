@@ -90,6 +90,7 @@ fn key(needs: Needs) -> String {
         Needs::Peer => "a peer's with `status`".to_owned(),
         Needs::Local => "the owner's or its agents'".to_owned(),
         Needs::Admin => "the owner's".to_owned(),
+        Needs::Task => "the task's own token, or the owner's".to_owned(),
     }
 }
 

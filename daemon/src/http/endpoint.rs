@@ -10,7 +10,7 @@ use axum::{
     routing::{MethodFilter, on},
 };
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::{HeaderMap, StatusCode, header};
 use loopsy_shared::api::{ApiError, Category, Code, Endpoint, Method, Needs, Spec, wire};
 
 use super::{
@@ -71,7 +71,8 @@ impl Routes {
             let handler = handler.clone();
             async move {
                 let bytes = handler(app, caller, request).await?.render()?;
-                Ok(([(header::CONTENT_TYPE, JSON)], Body::from(bytes)).into_response())
+                let status = if E::SPEC.creates { StatusCode::CREATED } else { StatusCode::OK };
+                Ok((status, [(header::CONTENT_TYPE, JSON)], Body::from(bytes)).into_response())
             }
         })
     }
@@ -184,6 +185,7 @@ fn admit(app: &App, visitor: &Visitor, spec: &Spec) -> Result<Caller, ApiError> 
         let missing = match spec.needs {
             Needs::Scope(scope) => format!("the scope `{}`", scope.as_str()),
             Needs::Peer => "the key of another machine".to_owned(),
+            Needs::Task => "the token of the task".to_owned(),
             Needs::Local | Needs::Admin | Needs::Nothing => "the owner's key".to_owned(),
         };
         let refusal = ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not do this: it needs {missing}.", caller.principal.name));

@@ -110,7 +110,7 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
         headers.extend(answer.headers().get(header::UPGRADE).map(|protocol| (header::UPGRADE, protocol.clone())));
         if let Some(here) = upgrade {
             let there = hyper::upgrade::on(&mut answer);
-            app.tasks.spawn(join(here, there, [caller.principal.revoked.clone(), peer.gone.clone(), app.stopping.clone()]));
+            app.tracker.spawn(join(here, there, [caller.principal.revoked.clone(), peer.gone.clone(), app.stopping.clone()]));
         }
     }
     let status = answer.status();

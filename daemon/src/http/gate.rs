@@ -199,6 +199,9 @@ fn identify(app: &App, headers: &HeaderMap, link: &Link) -> Result<Caller, ApiEr
 /// never crosses a network in clear, and with `tls.enabled` no key does.
 fn protected(app: &App, principal: &Principal, link: &Link) -> Result<(), ApiError> {
     let refuse = |what: String, hint: &str| Err(ApiError::new(Code::NotEncrypted, what).hint(hint));
+    if principal.role == Role::Task && !link.from.is_loopback() {
+        return refuse("The token of a task is only taken from this machine.".to_owned(), "Nothing but the task's own process may use it.");
+    }
     match (principal.pin, link.protection) {
         (Some(pin), Protection::Tls(Some(shown))) if pin == shown => Ok(()),
         (Some(_), Protection::Tls(_)) => refuse(

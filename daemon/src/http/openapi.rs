@@ -69,11 +69,11 @@ fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         "tags": [spec.name.split('.').next().unwrap_or_default()],
         "parameters": parameters,
         "responses": {
-            "200": { "description": "Done.", "content": success },
+            (if spec.creates { "201" } else { "200" }): { "description": "Done.", "content": success },
             "default": { "description": "Refused.", "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } },
         },
-        "security": match spec.needs { Needs::Nothing => json!([]), Needs::Scope(_) | Needs::Peer | Needs::Local | Needs::Admin => json!([{ "key": [] }]) },
-        "x-loopsy-needs": match spec.needs { Needs::Nothing => "nothing", Needs::Scope(scope) => scope.as_str(), Needs::Peer => "peer", Needs::Local => "local", Needs::Admin => "admin" },
+        "security": match spec.needs { Needs::Nothing => json!([]), Needs::Scope(_) | Needs::Peer | Needs::Local | Needs::Admin | Needs::Task => json!([{ "key": [] }]) },
+        "x-loopsy-needs": match spec.needs { Needs::Nothing => "nothing", Needs::Scope(scope) => scope.as_str(), Needs::Peer => "peer", Needs::Local => "local", Needs::Admin => "admin", Needs::Task => "task" },
     });
     if spec.method.has_body() {
         let body = body_schema(request, &in_path);

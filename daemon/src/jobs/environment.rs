@@ -35,6 +35,11 @@ impl Environment {
         Path::new(self.0.get("HOME").map_or("/", String::as_str))
     }
 
+    /// All of it.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The environment of one job.
     pub(super) fn job(&self, execution: &Execution, asked: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, JobError> {
         let patterns: Vec<&str> = USUAL.into_iter().chain(execution.env_pass.iter().map(String::as_str)).collect();

@@ -326,7 +326,7 @@ pub(crate) mod tests {
     fn descriptors_that_came_alone_are_not_the_next_jobs() {
         let mut keeper = Keeper::new(rustix::stdio::stdin());
         keeper.fds.push_back(std::fs::File::open("/dev/null").expect("opened").into());
-        let spawn = Spawn { job: "a".into(), program: "/bin/true".into(), name: "true".into(), args: Vec::new(), cwd: "/".into(), env: Vec::new() };
+        let spawn = Spawn { job: "a".into(), program: "/bin/true".into(), name: "true".into(), args: Vec::new(), cwd: "/".into(), env: Vec::new(), tty: false };
         assert!(keeper.spawn(spawn).is_err() && keeper.fds.is_empty());
     }
 

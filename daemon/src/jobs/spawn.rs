@@ -71,16 +71,16 @@ pub(super) async fn start(keeper: &Keeper, id: &JobId, plan: Plan, command: &Com
     let (stdin, stdout, stderr, stdio) =
         pipes(command.pipe_stdin || command.stdin.is_some()).map_err(|error| failed(format!("its input and output cannot be made: {error}")))?;
     let Plan { program, cwd, env } = plan;
-    let spawn = Spawn { job: id.to_string(), program, name: command.command.clone(), args: command.args.clone(), cwd, env };
+    let spawn = Spawn { job: id.to_string(), program, name: command.command.clone(), args: command.args.clone(), cwd, env, tty: false };
     let running = keeper.spawn(spawn, stdio).await.map_err(|failure| match failure {
         Failure::Refused(reason) | Failure::NoKeeper(reason) => failed(reason),
     })?;
     Ok(Started { running, stdin, stdout, stderr })
 }
 
-type Pipes = (Option<pipe::Sender>, pipe::Receiver, pipe::Receiver, [OwnedFd; 3]);
+pub(super) type Pipes = (Option<pipe::Sender>, pipe::Receiver, pipe::Receiver, [OwnedFd; 3]);
 
-fn pipes(with_input: bool) -> io::Result<Pipes> {
+pub(super) fn pipes(with_input: bool) -> io::Result<Pipes> {
     let (stdout, their_stdout) = io::pipe()?;
     let (stderr, their_stderr) = io::pipe()?;
     let (stdin, their_stdin) = if with_input {

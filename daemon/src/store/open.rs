@@ -97,8 +97,10 @@ fn read(path: &Path, doubtful: bool) -> Result<Opened, Failure> {
     let peers = peers.iter().map(|json| serde_json::from_str(json)).collect::<Result<Vec<PeerInfo>, _>>();
     let peers = peers.map_err(|error| Failure::Damaged(format!("a peer in it does not parse ({error})")))?;
     let kv = all(&conn, "SELECT name, json FROM kv", |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let tasks = all(&conn, "SELECT json FROM tasks ORDER BY seq", |row| row.get(0))?;
+    let approvals = all(&conn, "SELECT json FROM approvals ORDER BY seq", |row| row.get(0))?;
     let counter = entries.iter().map(|entry| entry.version).max().unwrap_or_default().max(tx::counter(&conn)?);
-    let loaded = Loaded { entries, peers, kv: BTreeMap::from_iter(kv) };
+    let loaded = Loaded { entries, peers, kv: BTreeMap::from_iter(kv), tasks, approvals };
     Ok(Opened { conn, loaded, counter, doubtful })
 }
 

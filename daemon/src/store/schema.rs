@@ -22,6 +22,9 @@ pub(super) const MIGRATIONS: &[&str] = &[
      CREATE TABLE peers(seq INTEGER PRIMARY KEY, node_id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
      CREATE TABLE kv(name TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
      INSERT INTO meta(name, value) VALUES ('schema', 0), ('counter', 0);",
+    // 2: what agents did and asked.
+    "CREATE TABLE tasks(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;
+     CREATE TABLE approvals(seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, json TEXT NOT NULL) STRICT;",
 ];
 
 /// How long another program (`sqlite3`, a backup) may hold a lock before a write gives up.

@@ -9,7 +9,7 @@ use loopsy_shared::{
 };
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::StoreError;
+use super::{Kind, StoreError};
 
 /// What an entry or peer adds to an export beside its key and value, roughly.
 const EXPORT_OVERHEAD: u64 = 220;
@@ -104,6 +104,22 @@ impl<'a> Tx<'a> {
 
     pub(super) fn delete_kv(&mut self, name: &str) -> Result<(), StoreError> {
         self.run("DELETE FROM kv WHERE name = ?1", [name], 0)
+    }
+
+    pub(super) fn put_record(&mut self, kind: Kind, id: &str, json: &str) -> Result<(), StoreError> {
+        let sql = match kind {
+            Kind::Task => "INSERT INTO tasks(id, json) VALUES (?1, ?2) ON CONFLICT(id) DO UPDATE SET json = ?2",
+            Kind::Approval => "INSERT INTO approvals(id, json) VALUES (?1, ?2) ON CONFLICT(id) DO UPDATE SET json = ?2",
+        };
+        self.run(sql, [id, json], json.len())
+    }
+
+    pub(super) fn delete_record(&mut self, kind: Kind, id: &str) -> Result<(), StoreError> {
+        let sql = match kind {
+            Kind::Task => "DELETE FROM tasks WHERE id = ?1",
+            Kind::Approval => "DELETE FROM approvals WHERE id = ?1",
+        };
+        self.run(sql, [id], 0)
     }
 
     /// Writes what is left for the end. Returns whether anything was written at all.

@@ -100,6 +100,34 @@ codes! {
     TooManyEntries = 5003, 400;
     /// The entry has another version than the one named.
     VersionMismatch = 5004, 412;
+    /// No such task.
+    TaskNotFound = 6001, 404;
+    /// Too many tasks run, and the request does not want to wait; or too many wait.
+    TooManyTasks = 6002, 429;
+    /// The task could not be started.
+    TaskFailed = 6003, 400;
+    /// The task is in a state in which this cannot be done.
+    TaskState = 6004, 409;
+    /// No such question of that task waits for an answer.
+    NoPendingApproval = 6005, 400;
+    /// Claude Code is not installed.
+    ClaudeNotFound = 6006, 500;
+    /// No agent of that name is installed, or none at all.
+    AgentNotFound = 6007, 500;
+    /// No such approval.
+    ApprovalNotFound = 6008, 404;
+    /// The approval was answered, has expired or was withdrawn.
+    ApprovalClosed = 6009, 409;
+    /// What is to be approved is not what was shown.
+    ApprovalChanged = 6010, 409;
+    /// An argument or a mode would widen what the agent may do, and this node does not allow that.
+    TaskDenied = 6011, 403;
+    /// No such terminal.
+    TerminalNotFound = 6101, 404;
+    /// Too many terminals are open.
+    TooManyTerminals = 6102, 429;
+    /// The terminal has ended.
+    TerminalEnded = 6103, 409;
     /// No pairing waits here.
     PairingNone = 7001, 404;
     /// The invite's five minutes are over.

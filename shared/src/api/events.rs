@@ -3,14 +3,17 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Endpoint, Form, Needs, Scope, Spec, context::ContextEntry, execute::JobInfo, peers::PeerInfo, transfers::TransferInfo};
-use crate::id::{JobId, NodeId, TransferId};
+use super::{
+    Endpoint, Form, Needs, Scope, Spec, ai_tasks::TaskInfo, approvals::Approval, context::ContextEntry, execute::JobInfo, peers::PeerInfo,
+    transfers::TransferInfo,
+};
+use crate::id::{ApprovalId, JobId, NodeId, TaskId, TransferId};
 
 /// Streams what changes. First comes a `snapshot`, then changes that each carry the whole new object. Every event has an id `epoch-seq`; a client that sends the
 /// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WatchEvents {
-    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`, `pairing`; all that the key may see when absent.
+    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`, `pairing`, `tasks`, `approvals`; all that the key may see when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topics: Option<String>,
     /// Only context keys that begin with this.
@@ -39,11 +42,15 @@ pub enum Topic {
     Context,
     /// Pairing.
     Pairing,
+    /// Tasks.
+    Tasks,
+    /// Approvals.
+    Approvals,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 5] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing];
+    pub const ALL: [Self; 7] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -53,6 +60,8 @@ impl Topic {
             Self::Transfers => "transfers",
             Self::Context => "context",
             Self::Pairing => "pairing",
+            Self::Tasks => "tasks",
+            Self::Approvals => "approvals",
         }
     }
 }
@@ -73,6 +82,12 @@ pub enum Event {
         transfers: Vec<TransferInfo>,
         /// Context entries.
         context: Vec<ContextEntry>,
+        /// Tasks, newest first.
+        #[serde(default)]
+        tasks: Vec<TaskInfo>,
+        /// Approvals that wait, oldest first.
+        #[serde(default)]
+        approvals: Vec<Approval>,
     },
     /// A peer is new or changed.
     PeerChanged {
@@ -121,6 +136,26 @@ pub enum Event {
         /// The number of the change, as in the status.
         change: u64,
     },
+    /// A task is new or changed.
+    TaskChanged {
+        /// As it is now.
+        task: TaskInfo,
+    },
+    /// A task is no longer kept.
+    TaskRemoved {
+        /// Its id.
+        task_id: TaskId,
+    },
+    /// An approval is new, or was answered, or is no longer asked.
+    ApprovalChanged {
+        /// As it is now.
+        approval: Approval,
+    },
+    /// An approval is no longer kept, or can no longer be seen.
+    ApprovalRemoved {
+        /// Its id.
+        id: ApprovalId,
+    },
     /// The node is stopping; the stream ends.
     Closing {},
 }
@@ -134,6 +169,8 @@ impl Event {
             Self::TransferChanged { .. } | Self::TransferRemoved { .. } => Some(Topic::Transfers),
             Self::ContextChanged { .. } | Self::ContextRemoved { .. } => Some(Topic::Context),
             Self::PairingChanged { .. } => Some(Topic::Pairing),
+            Self::TaskChanged { .. } | Self::TaskRemoved { .. } => Some(Topic::Tasks),
+            Self::ApprovalChanged { .. } | Self::ApprovalRemoved { .. } => Some(Topic::Approvals),
             Self::Snapshot { .. } | Self::Closing {} => None,
         }
     }

@@ -31,7 +31,7 @@ const PATIENCE: [Duration; 4] = [Duration::from_millis(50), Duration::from_milli
 pub(super) fn end_with_key(app: &App, caller: &Caller, peer: &Reached, job_id: JobId) -> DropGuard {
     let (over, revoked, client) = (CancellationToken::new(), caller.principal.revoked.clone(), peer.client.clone());
     let guard = over.clone().drop_guard();
-    app.tasks.spawn(async move {
+    app.tracker.spawn(async move {
         tokio::select! {
             biased;
             () = revoked.cancelled() => {

@@ -52,6 +52,8 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
             Topic::Context => Needs::Scope(Scope::Context),
             Topic::Transfers => Needs::Local,
             Topic::Pairing => Needs::Admin,
+            Topic::Tasks => Needs::Scope(Scope::AiTasks),
+            Topic::Approvals => Needs::Scope(Scope::Approve),
         })
     };
     let Some(wanted) = wanted else { return Ok(Topic::ALL.into_iter().filter(|topic| may(*topic)).collect()) };
@@ -59,7 +61,7 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
     for word in wanted.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let topic = Topic::ALL.into_iter().find(|topic| topic.as_str() == word).ok_or_else(|| {
             ApiError::new(Code::InvalidRequest, format!("There is no topic `{}`.", loopsy_shared::text::inert(word)))
-                .hint("Topics are peers, jobs, transfers, context and pairing.")
+                .hint("Topics are peers, jobs, transfers, context, pairing, tasks and approvals.")
         })?;
         if !may(topic) {
             return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not watch {word}.", caller.principal.name)));
@@ -141,6 +143,8 @@ impl Watcher {
             jobs: if wants(Topic::Jobs) { self.app.jobs.all() } else { Vec::new() },
             transfers: if wants(Topic::Transfers) { self.app.transfers.list() } else { Vec::new() },
             context: if wants(Topic::Context) { self.app.context.entries(&self.prefix) } else { Vec::new() },
+            tasks: if wants(Topic::Tasks) { Vec::new() } else { Vec::new() },
+            approvals: if wants(Topic::Approvals) { Vec::new() } else { Vec::new() },
         }
     }
 

@@ -171,7 +171,7 @@ async fn forget(app: &App, node_id: NodeId) -> Result<Done, ApiError> {
     }
     app.peers.remove(&node_id).await?;
     if let Some(client) = goodbye {
-        app.tasks.spawn(async move {
+        app.tracker.spawn(async move {
             match tokio::time::timeout(GOODBYE, client.wary().call(LeavePeer {})).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => tracing::info!(peer = %peer.hostname, %error, "the removed peer did not hear of it"),

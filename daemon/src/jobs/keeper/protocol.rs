@@ -39,6 +39,9 @@ pub(crate) struct Spawn {
     pub(crate) cwd: String,
     /// Its whole environment.
     pub(crate) env: Vec<(String, String)>,
+    /// Whether its standard input is a terminal that it is to be the session leader of.
+    #[serde(default)]
+    pub(crate) tty: bool,
 }
 
 /// What the keeper tells.

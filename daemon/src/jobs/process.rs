@@ -1,0 +1,97 @@
+//! Processes that are no jobs but live and die like one: agents and terminals. Whoever starts one decides its environment and what it may be.
+
+use std::{io, os::fd::OwnedFd, time::Duration};
+
+use tokio::net::unix::pipe;
+
+use super::{
+    Jobs,
+    keeper::{
+        link::{Failure, Running},
+        protocol::{Exit, Spawn},
+    },
+    spawn::pipes,
+};
+
+/// What to start. Nothing is looked up.
+#[derive(Debug, Clone)]
+pub(crate) struct ProcessSpec {
+    /// Marks everything that it starts.
+    pub(crate) id: String,
+    /// The file to run.
+    pub(crate) program: String,
+    /// Its arguments.
+    pub(crate) args: Vec<String>,
+    /// Its working directory, absolute.
+    pub(crate) cwd: String,
+    /// Its whole environment.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// A process with our ends of its pipes.
+#[derive(Debug)]
+pub(crate) struct Process {
+    /// Its process id.
+    pub(crate) pid: i32,
+    /// To its standard input.
+    pub(crate) stdin: pipe::Sender,
+    /// From its standard output.
+    pub(crate) stdout: pipe::Receiver,
+    /// From its standard error.
+    pub(crate) stderr: pipe::Receiver,
+    /// Its life.
+    pub(crate) life: Life,
+}
+
+/// The life of a process and of everything that it started.
+#[derive(Debug)]
+pub(crate) struct Life(Running);
+
+impl Life {
+    /// Waits for the end of the first process.
+    pub(crate) async fn ended(&mut self) -> Ended {
+        match (&mut self.0.exit).await.unwrap_or(Exit::Lost) {
+            Exit::Code(code) => Ended { code: Some(code), signal: None },
+            Exit::Signal(signal) => Ended { code: None, signal: Some(signal) },
+            Exit::Lost => Ended { code: None, signal: Some(rustix::process::Signal::KILL.as_raw()) },
+        }
+    }
+
+    /// Ends the process and all that it started: asks now, forces after the grace period. Returns when that has begun.
+    pub(crate) async fn kill(&self, grace: Duration) {
+        self.0.kill(grace).await;
+    }
+}
+
+/// How a process ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// With this code,
+    pub(crate) code: Option<i32>,
+    /// or by this signal.
+    pub(crate) signal: Option<i32>,
+}
+
+impl Jobs {
+    /// Starts a process with pipes, below the keeper: it does not outlive the daemon.
+    pub(crate) async fn process(&self, spec: ProcessSpec) -> io::Result<Process> {
+        let (stdin, stdout, stderr, stdio) = pipes(true)?;
+        let stdin = stdin.ok_or_else(|| io::Error::other("a pipe is missing"))?;
+        let life = self.below_keeper(spec, stdio, false).await?;
+        Ok(Process { pid: life.0.pid, stdin, stdout, stderr, life })
+    }
+
+    /// Starts a process with these as its standard input, output and error.
+    async fn below_keeper(&self, spec: ProcessSpec, stdio: [OwnedFd; 3], tty: bool) -> io::Result<Life> {
+        let ProcessSpec { id, program, args, cwd, env } = spec;
+        let spawn = Spawn { job: id, name: program.clone(), program, args, cwd, env, tty };
+        self.0.keeper.spawn(spawn, stdio).await.map(Life).map_err(|failure| match failure {
+            Failure::Refused(reason) | Failure::NoKeeper(reason) => io::Error::other(reason),
+        })
+    }
+
+    /// The daemon's environment as it was at the start, without this node's own variables.
+    pub(crate) fn daemon_environment(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.environment.all()
+    }
+}
