@@ -15,6 +15,8 @@ use loopsy_shared::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    agents::Finder,
+    approvals::Approvals,
     audit::Audit,
     context::Context,
     discovery::Discovery,
@@ -28,6 +30,7 @@ use crate::{
     settings::Settings,
     store::Store,
     supervisor::Supervisor,
+    tasks::Tasks,
     transfers::Transfers,
     trust::{Caller, Principal, Trust},
 };
@@ -77,6 +80,12 @@ pub struct Services {
     pub tls: Arc<TlsIdentity>,
     /// Copies to and from them.
     pub transfers: Transfers,
+    /// Coding agents on this machine.
+    pub agents: Finder,
+    /// Their runs.
+    pub tasks: Tasks,
+    /// Their questions.
+    pub approvals: Approvals,
     /// Restarts services and knows which had to be.
     pub supervisor: Supervisor,
     /// Fires when the node begins to stop.

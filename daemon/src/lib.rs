@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod app;
+pub mod approvals;
 pub mod audit;
 pub mod config_watch;
 pub mod context;
@@ -26,6 +27,8 @@ pub mod settings;
 pub mod setup;
 pub mod store;
 pub mod supervisor;
+pub mod tasks;
+pub mod terminals;
 pub mod tls;
 pub mod transfers;
 pub mod trust;

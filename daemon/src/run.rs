@@ -16,7 +16,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    agents::Finder,
     app::{App, Services},
+    approvals::Approvals,
     audit::Audit,
     context::Context,
     discovery::{Discovery, Me, Reach, Sightings},
@@ -32,6 +34,8 @@ use crate::{
     setup,
     store::Store,
     supervisor::Supervisor,
+    tasks::{self, Tasks},
+    terminals::Terminals,
     tls,
     transfers::Transfers,
     trust::{Principal, Trust},
@@ -169,7 +173,11 @@ async fn serve(dir: &DataDir, settings: Settings, options: &Options) -> Result<(
     tracing::info!("stopping");
     app.stopping.cancel();
     let drained = async {
-        let finish = async { tokio::join!(serving, app.jobs.shutdown()).0 };
+        let processes = async {
+            app.tasks.drained().await;
+            app.jobs.shutdown().await;
+        };
+        let finish = async { tokio::join!(serving, processes).0 };
         if tokio::time::timeout(DRAIN, finish).await.is_err() {
             tracing::warn!("some requests did not finish in time and were cut");
         }
@@ -226,7 +234,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     let jobs =
         Jobs::start(settings.subscribe(), dir.spill(), keeper, events.clone()).await.map_err(|e| RunError::new(format!("Commands cannot be run: {e}.")))?;
     let home = loopsy_shared::paths::home().map_err(|e| RunError::new(e.to_string()))?;
-    let files = Files::new(settings.subscribe(), dir.path().to_owned(), home);
+    let files = Files::new(settings.subscribe(), dir.path().to_owned(), home.clone());
     let trust = Trust::new(settings.subscribe());
     let sightings = Sightings::default();
     let tombstones = Tombstones::read(&loaded.kv).map_err(at(&dir.store()))?;
@@ -256,6 +264,27 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         stopping: stopping.clone(),
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tracker.clone(), stopping.clone());
+    let (approvals, denied) = Approvals::new(node_id.clone(), settings.subscribe(), store.clone(), events.clone(), home.clone(), &loaded.approvals);
+    let agents = Finder;
+    let (ai_tasks, failed) = Tasks::new(
+        tasks::Parts {
+            config: settings.subscribe(),
+            jobs: jobs.clone(),
+            terminals: Terminals,
+            agents: agents.clone(),
+            approvals: approvals.clone(),
+            trust: trust.clone(),
+            store: store.clone(),
+            events: events.clone(),
+            tracker: tracker.clone(),
+            stopping: stopping.clone(),
+            data: dir.path().to_owned(),
+            home,
+        },
+        &loaded.tasks,
+    );
+    // What the last daemon left behind is settled before anybody sees it.
+    store.write(denied.into_iter().chain(failed).collect()).await.map_err(|e| RunError::new(e.to_string()))?;
     Ok(App::new(Services {
         node_id: node_id.clone(),
         port: bound.port(),
@@ -272,6 +301,9 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         peers,
         pairing,
         strange_certificate,
+        agents,
+        tasks: ai_tasks,
+        approvals,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,
@@ -320,6 +352,16 @@ fn start_services(app: &App) {
                 }
             }
         }
+    });
+    let approvals = app.approvals.clone();
+    supervisor.keep("approvals", move |stop| {
+        let approvals = approvals.clone();
+        async move { approvals.watch(stop).await }
+    });
+    let tasks = app.tasks.clone();
+    supervisor.keep("tasks", move |stop| {
+        let tasks = tasks.clone();
+        async move { tasks.watch(stop).await }
     });
     let app = app.clone();
     let path = app.settings.path().to_owned();

@@ -154,6 +154,12 @@ impl Trust {
         });
     }
 
+    /// The principal whose key has this name: `admin`, `agent`, or a peer's.
+    pub fn named(&self, name: &str) -> Option<Arc<Principal>> {
+        self.refresh();
+        self.0.state.load().principals.values().find(|principal| principal.name == name).cloned()
+    }
+
     /// The principal that a revoked one's key belongs to now: the same machine with other rights. `None` when the key opens nothing any more.
     pub fn successor(&self, revoked: &Principal) -> Option<Arc<Principal>> {
         let same = |now: &&Arc<Principal>| (&now.key_id, &now.name, now.pin) == (&revoked.key_id, &revoked.name, revoked.pin);

@@ -8,8 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
 use crate::{
-    context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError, settings::SettingsError, store::StoreError,
-    transfers::TransferError,
+    agents::AgentError, approvals::ApprovalError, context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError,
+    settings::SettingsError, store::StoreError, tasks::TaskError, transfers::TransferError,
 };
 
 /// Makes an error response.
@@ -167,6 +167,56 @@ impl From<JobError> for ApiError {
             JobError::Invalid(_) => Self::new(Code::InvalidRequest, text),
             JobError::NotFound(_) => Self::new(Code::JobNotFound, text).hint("Jobs are kept for an hour after their end; only running ones can be cancelled."),
             JobError::Closing => Self::new(Code::ShuttingDown, text),
+        }
+    }
+}
+
+impl From<ApprovalError> for ApiError {
+    fn from(error: ApprovalError) -> Self {
+        let text = error.to_string();
+        match error {
+            ApprovalError::NotFound(_) => Self::new(Code::ApprovalNotFound, text).hint("`loopsy approvals` lists those that wait."),
+            ApprovalError::Closed { .. } => Self::new(Code::ApprovalClosed, text).hint("The first answer counts. `loopsy approvals show` tells what it was."),
+            ApprovalError::Changed(id) => Self::new(Code::ApprovalChanged, text).hint(format!("Look again before you answer: loopsy approvals show {id}")),
+            ApprovalError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            ApprovalError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<AgentError> for ApiError {
+    fn from(error: AgentError) -> Self {
+        Self::new(Code::AgentNotFound, error.to_string())
+    }
+}
+
+impl From<crate::terminals::TerminalError> for ApiError {
+    fn from(error: crate::terminals::TerminalError) -> Self {
+        Self::new(Code::TerminalEnded, error.to_string())
+    }
+}
+
+impl From<TaskError> for ApiError {
+    fn from(error: TaskError) -> Self {
+        let text = error.to_string();
+        match error {
+            TaskError::NotFound(_) => Self::new(Code::TaskNotFound, text).hint("`loopsy task list` shows what there is."),
+            TaskError::TooMany(_) => Self::new(Code::TooManyTasks, text).hint("Wait for one to end, or let it wait in the queue (`queue: true`)."),
+            TaskError::QueueFull(_) => {
+                Self::new(Code::TooManyTasks, text).hint("Wait for some to end, or raise `agents.maxQueued` in that node's config.yaml.")
+            }
+            TaskError::Invalid(_) => Self::new(Code::InvalidRequest, text),
+            TaskError::Denied(_) => Self::new(Code::TaskDenied, text),
+            TaskError::Path(_) => Self::new(Code::PathDenied, text),
+            TaskError::State(_) => Self::new(Code::TaskState, text).hint("`loopsy task show` tells how it stands."),
+            TaskError::NoQuestion { .. } => Self::new(Code::NoPendingApproval, text).hint("`loopsy approvals` lists those that wait."),
+            TaskError::Agent(error) => error.into(),
+            TaskError::Worktree(_) => Self::new(Code::TaskFailed, text),
+            TaskError::Terminal(error) => error.into(),
+            TaskError::Approval(error) => error.into(),
+            TaskError::Store(error) => error.into(),
+            TaskError::Files(_) => Self::new(Code::TaskFailed, text),
+            TaskError::Closing => Self::new(Code::ShuttingDown, text),
         }
     }
 }

@@ -5,6 +5,8 @@ use axum::{Router, routing::any};
 use super::{endpoint::Routes, forward, gate};
 use crate::app::App;
 
+mod ai_tasks;
+mod approvals;
 mod context;
 mod events;
 mod execute;
@@ -30,6 +32,8 @@ fn routes() -> Routes {
     let routes = transfer::mount(routes);
     let routes = transfers::mount(routes);
     let routes = context::mount(routes);
+    let routes = ai_tasks::mount(routes);
+    let routes = approvals::mount(routes);
     events::mount(routes)
 }
 

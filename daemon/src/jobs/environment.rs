@@ -35,9 +35,10 @@ impl Environment {
         Path::new(self.0.get("HOME").map_or("/", String::as_str))
     }
 
-    /// All of it.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    /// The environment of an agent: the usual, what is named, and what passes.
+    pub(super) fn agent(&self, named: &[String], passes: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+        let usual = |name: &str| USUAL.into_iter().chain(named.iter().map(String::as_str)).any(|pattern| matches(pattern, name));
+        self.0.iter().filter(|(name, _)| usual(name) || passes(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
     /// The environment of one job.

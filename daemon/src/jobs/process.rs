@@ -1,6 +1,6 @@
 //! Processes that are no jobs but live and die like one: agents and terminals. Whoever starts one decides its environment and what it may be.
 
-use std::{io, os::fd::OwnedFd, time::Duration};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, time::Duration};
 
 use tokio::net::unix::pipe;
 
@@ -90,8 +90,8 @@ impl Jobs {
         })
     }
 
-    /// The daemon's environment as it was at the start, without this node's own variables.
-    pub(crate) fn daemon_environment(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.environment.all()
+    /// The environment of an agent: the usual variables, those that the config names, and those of the daemon's that pass.
+    pub(crate) fn agent_environment(&self, named: &[String], passes: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+        self.0.environment.agent(named, passes)
     }
 }

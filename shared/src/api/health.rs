@@ -7,7 +7,7 @@ use super::{Endpoint, Needs, Scope, Spec};
 use crate::{id::NodeId, time::Millis};
 
 /// What a node can do, as it tells others.
-pub const CAPABILITIES: [&str; 3] = ["execute", "transfer", "context"];
+pub const CAPABILITIES: [&str; 5] = ["execute", "transfer", "context", "ai-tasks", "terminal"];
 
 /// Says that the node is up. The only endpoint without a key.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -62,6 +62,15 @@ pub struct Status {
     pub jobs: JobCounts,
     /// Context entries that have not expired.
     pub context: ContextCounts,
+    /// Tasks.
+    #[serde(default)]
+    pub tasks: TaskCounts,
+    /// Approvals that wait for a person.
+    #[serde(default)]
+    pub approvals: usize,
+    /// Coding agents that are installed here.
+    #[serde(default)]
+    pub agents: Vec<super::ai_tasks::AgentInfo>,
     /// What is not well, each in one sentence. Empty when all is.
     #[serde(default)]
     pub problems: Vec<Problem>,
@@ -91,6 +100,17 @@ pub struct JobCounts {
     pub active: usize,
     /// Started since the daemon started.
     pub total: u64,
+}
+
+/// Tasks by state.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct TaskCounts {
+    /// Have a place: their agents run, or wait for a person.
+    pub running: usize,
+    /// Wait for a place.
+    pub queued: usize,
+    /// All that are kept.
+    pub total: usize,
 }
 
 /// Context entries.

@@ -143,8 +143,8 @@ impl Watcher {
             jobs: if wants(Topic::Jobs) { self.app.jobs.all() } else { Vec::new() },
             transfers: if wants(Topic::Transfers) { self.app.transfers.list() } else { Vec::new() },
             context: if wants(Topic::Context) { self.app.context.entries(&self.prefix) } else { Vec::new() },
-            tasks: if wants(Topic::Tasks) { Vec::new() } else { Vec::new() },
-            approvals: if wants(Topic::Approvals) { Vec::new() } else { Vec::new() },
+            tasks: if wants(Topic::Tasks) { self.app.tasks.list() } else { Vec::new() },
+            approvals: if wants(Topic::Approvals) { self.app.approvals.open() } else { Vec::new() },
         }
     }
 

@@ -4,7 +4,7 @@ use loopsy_shared::{
     VERSION,
     api::{
         ApiError,
-        health::{ContextCounts, GetHealth, GetIdentity, GetStatus, Health, Identity, Status},
+        health::{ContextCounts, GetHealth, GetIdentity, GetStatus, Health, Identity, Status, TaskCounts},
     },
     time,
 };
@@ -25,6 +25,7 @@ async fn identity(app: App, caller: Caller, _request: GetIdentity) -> Result<Ide
 
 async fn status(app: App, _caller: Caller, _request: GetStatus) -> Result<Status, ApiError> {
     let Identity { node_id, hostname, platform, version, .. } = app.identity();
+    let (running, queued, total) = app.tasks.counts();
     Ok(Status {
         node_id,
         hostname,
@@ -34,6 +35,9 @@ async fn status(app: App, _caller: Caller, _request: GetStatus) -> Result<Status
         peers: app.peers.counts(),
         jobs: app.jobs.counts(),
         context: ContextCounts { entries: app.context.len() },
+        tasks: TaskCounts { running, queued, total },
+        approvals: app.approvals.open().len(),
+        agents: app.agents.list().await.into_iter().filter(|agent| agent.path.is_some()).collect(),
         problems: app.problems(),
     })
 }

@@ -1,0 +1,683 @@
+//! One run of an agent: the only one that talks to its process. What the driver says is done here, and what happens is told to the driver.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use loopsy_shared::{
+    api::{
+        ai_tasks::{EndedBy, TaskEventKind, TaskStatus},
+        approvals::{Approval, ApprovalState, Decided, Decision},
+    },
+    id::ApprovalId,
+    text::inert,
+};
+use serde_json::{Map, Value, json};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Shared, Task,
+    lines::{Line, Lines},
+    process::{Agent, Told as Said},
+};
+use crate::{
+    agents::{
+        self,
+        driver::{Ask, Driver, NewEvent, Outcome, Step, Steps, Turn},
+    },
+    approvals::{self, Asker, Told},
+    jobs::process::Ended,
+    store::StoreError,
+};
+
+/// What may wait until the run has time for it. Past this, whoever wants something waits.
+pub(super) const COMMANDS: usize = 64;
+/// How long an agent may take to end by itself once nothing more is said to it.
+const FAREWELL: Duration = Duration::from_secs(10);
+/// How long it may take to act on an interruption before its process is ended.
+const INTERRUPTION: Duration = Duration::from_secs(10);
+/// How long output may go on after the process has ended, while something else holds it open.
+const DRAIN: Duration = Duration::from_millis(500);
+/// How long an agent that reads nothing any more may take to end by itself.
+const DEAFNESS: Duration = Duration::from_secs(2);
+/// How long a parked run may take to end by itself.
+const PARKING: Duration = Duration::from_secs(5);
+/// Lines of standard error that are kept of a run.
+const MOST_STDERR: usize = 200;
+/// Lines of standard error that a failure is explained with.
+const LAST_WORDS: usize = 5;
+
+/// What others want of a run.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Say something more to the agent. Dropped when it can no longer listen.
+    Say(String, oneshot::Sender<()>),
+    /// End what it does now.
+    Interrupt,
+    /// End it.
+    End(EndedBy),
+    /// A hook of the agent was called with this; the answer is what the hook prints.
+    Hook(Value, oneshot::Sender<Value>),
+    /// Something inside the task asks a person, and will come to see the answer.
+    Poll(Box<Ask>, oneshot::Sender<Result<Approval, StoreError>>),
+}
+
+/// Who waits for the answer to a question.
+#[derive(Debug)]
+enum Waits {
+    Driver,
+    Hook { event: Value, reply: oneshot::Sender<Value> },
+    Poll,
+}
+
+/// A question that is open.
+#[derive(Debug)]
+struct Open {
+    id: ApprovalId,
+    waits: Waits,
+}
+
+type Asking = BoxFuture<'static, (String, Waits, Option<oneshot::Sender<Result<Approval, StoreError>>>, Result<Approval, StoreError>)>;
+
+/// How a run came to its end.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) status: TaskStatus,
+    pub(super) ended_by: EndedBy,
+    pub(super) error: Option<String>,
+    pub(super) exit: Option<Ended>,
+}
+
+/// What a run is made of.
+pub(super) struct Parts {
+    pub(super) driver: Box<dyn Driver>,
+    pub(super) agent: Agent,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) timeout: Option<Duration>,
+    /// What is typed into the agent's screen first.
+    pub(super) type_first: Option<String>,
+    pub(super) revoked: CancellationToken,
+    pub(super) cwd: PathBuf,
+    pub(super) peer: Option<String>,
+    pub(super) park: bool,
+}
+
+pub(super) struct Run {
+    shared: std::sync::Arc<Shared>,
+    task: Task,
+    driver: Box<dyn Driver>,
+    agent: Agent,
+    asker: Asker,
+    open: HashMap<String, Open>,
+    /// Questions that were taken back before they were stored.
+    withdrawn: HashMap<String, String>,
+    /// Answers that came before this run heard that its question is stored.
+    early: HashMap<String, Told>,
+    asking: FuturesUnordered<Asking>,
+    events: Vec<NewEvent>,
+    turn: Option<Turn>,
+    /// Set when somebody, and not the agent, ends it.
+    ended_by: Option<EndedBy>,
+    stopped_by_no: bool,
+    error: Option<String>,
+    stderr: Vec<String>,
+    stderr_lines: usize,
+    /// Dollars of the runs before this one.
+    spent: f64,
+    used: loopsy_shared::api::ai_tasks::Usage,
+    timeout: Option<Duration>,
+    /// Time that the agent itself may still take.
+    left: Option<Duration>,
+    counting_since: Instant,
+    /// When the process is ended if it has not ended by itself.
+    deadline: Option<Instant>,
+    killed: bool,
+    farewell: bool,
+    deaf: bool,
+}
+
+impl Run {
+    /// Runs the agent to its end.
+    pub(super) async fn run(shared: std::sync::Arc<Shared>, task: Task, parts: Parts) -> Over {
+        let Parts { driver, agent, mut commands, timeout, type_first, revoked, cwd, peer, park } = parts;
+        let (desk, mut told) = mpsc::channel(COMMANDS);
+        let info = task.info();
+        let asker = Asker {
+            node: shared.parts.config.borrow().hostname(),
+            task: task.id().clone(),
+            agent: info.agent.clone(),
+            repository: repository(&cwd),
+            cwd,
+            peer,
+            park,
+            desk,
+        };
+        let mut run = Self {
+            spent: info.cost_usd.unwrap_or_default(),
+            used: info.usage,
+            shared,
+            task,
+            driver,
+            agent,
+            asker,
+            open: HashMap::new(),
+            withdrawn: HashMap::new(),
+            early: HashMap::new(),
+            asking: FuturesUnordered::new(),
+            events: Vec::new(),
+            turn: None,
+            ended_by: None,
+            stopped_by_no: false,
+            error: None,
+            stderr: Vec::new(),
+            stderr_lines: 0,
+            timeout,
+            left: timeout,
+            counting_since: Instant::now(),
+            deadline: None,
+            killed: false,
+            farewell: false,
+            deaf: false,
+        };
+        let steps = run.driver.start();
+        run.carry_out(steps, None).await;
+        if let Some(text) = type_first {
+            run.agent.type_line(&text).await;
+        }
+        let exit = run.until_exit(&mut commands, &mut told, &revoked).await;
+        drop(told); // an answer that comes now reaches nobody
+        run.finish(exit).await
+    }
+
+    async fn until_exit(&mut self, commands: &mut mpsc::Receiver<Command>, told: &mut mpsc::Receiver<Told>, revoked: &CancellationToken) -> Ended {
+        let (mut exit, mut printing, mut complaining) = (None, true, true);
+        let stopping = self.shared.parts.stopping.clone();
+        loop {
+            self.flush().await;
+            if let (Some(exit), false) = (exit, printing) {
+                return exit;
+            }
+            let alarm = self.alarm(exit.is_some());
+            tokio::select! {
+                lines = next(&mut self.agent.stdout), if printing => match lines {
+                    Ok(lines) if lines.is_empty() => printing = false,
+                    Ok(lines) => self.heard(lines).await,
+                    Err(error) => {
+                        tracing::warn!(%error, task = %self.task.id(), "the agent's output cannot be read");
+                        printing = false;
+                    }
+                },
+                lines = next(&mut self.agent.stderr), if complaining => match lines {
+                    Ok(lines) if !lines.is_empty() => self.complained(lines),
+                    _ => complaining = false,
+                },
+                Some(answer) = told.recv(), if exit.is_none() => self.answered(answer).await,
+                Some(command) = commands.recv(), if exit.is_none() => self.commanded(command).await,
+                Some((key, waits, stored, asked)) = self.asking.next() => self.asked(key, waits, stored, asked).await,
+                Some(()) = self.agent.lost.recv(), if exit.is_none() && !self.farewell => self.deaf(),
+                ended = self.agent.body.ended(), if exit.is_none() => {
+                    exit = Some(ended);
+                    self.deadline = Some(Instant::now() + DRAIN);
+                    printing = printing && self.agent.stdout.is_some();
+                }
+                () = revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.end(EndedBy::Revoked).await,
+                () = stopping.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.stop().await,
+                () = sleep_until(alarm) => {
+                    if exit.is_some() {
+                        printing = false; // something that it left behind holds the pipe
+                    } else {
+                        self.time_is_up().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// When something is to happen if nothing else does.
+    fn alarm(&self, exited: bool) -> Option<Instant> {
+        let timeout = self.left.filter(|_| self.ended_by.is_none() && !exited && self.open.is_empty()).map(|left| self.counting_since + left);
+        timeout.into_iter().chain(self.deadline).min()
+    }
+
+    async fn time_is_up(&mut self) {
+        if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            self.deadline = None;
+            if self.deaf && self.ended_by.is_none() {
+                self.error.get_or_insert_with(|| "The agent does not read what it is told.".to_owned());
+            }
+            self.kill().await;
+        } else if self.left.is_some_and(|left| self.counting_since + left <= Instant::now()) {
+            let text = format!("The task's time was up ({} s).", self.timeout.unwrap_or_default().as_secs());
+            self.events.push(NewEvent { kind: TaskEventKind::Error, data: Value::String(text.clone()), block: None });
+            self.error = Some(text);
+            self.left = None;
+            self.end(EndedBy::Timeout).await;
+        }
+    }
+
+    /// The agent takes nothing any more. If it has not just ended, it is ended.
+    fn deaf(&mut self) {
+        self.deaf = true;
+        self.deadline.get_or_insert(Instant::now() + DEAFNESS);
+    }
+
+    async fn heard(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            let steps = match line {
+                Line::Whole(line) => self.driver.heard(&line),
+                Line::TooLong(bytes) => vec![Step::system("raw", Map::from_iter([("omittedBytes".to_owned(), json!(bytes))]))],
+            };
+            self.carry_out(steps, None).await;
+        }
+    }
+
+    fn complained(&mut self, lines: Vec<Line>) {
+        for line in lines {
+            let Line::Whole(line) = line else { continue };
+            self.stderr_lines += 1;
+            if self.stderr_lines <= MOST_STDERR {
+                self.events.push(system("stderr", json!({ "text": line })));
+            }
+            self.stderr.push(line);
+            let surplus = self.stderr.len().saturating_sub(LAST_WORDS);
+            self.stderr.drain(..surplus);
+        }
+    }
+
+    /// Does what the driver says. `heard` is told when the last line of it has been written.
+    async fn carry_out(&mut self, steps: Steps, mut heard: Option<oneshot::Sender<()>>) {
+        let last_line = steps.iter().rposition(|step| matches!(step, Step::Send(_)));
+        let last_turn = steps.iter().rposition(|step| matches!(step, Step::Turn(_)));
+        let goes_on = last_line > last_turn;
+        for (place, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Send(line) => {
+                    let told = if last_line == Some(place) { heard.take() } else { None };
+                    if !self.agent.say(Said::Line(line, told)) && !self.farewell {
+                        self.deaf();
+                    }
+                }
+                Step::Close => {
+                    self.agent.say(Said::Close);
+                }
+                Step::Event(event) => self.events.push(event),
+                Step::Ask(ask) => self.ask(*ask, Waits::Driver, None),
+                Step::Withdraw { key, why } => self.withdraw(&key, &why).await,
+                Step::Known { session, model, version } => self.task.known(&self.shared, session, model, version).await,
+                Step::Turn(turn) => self.turn_ended(turn, goes_on).await,
+            }
+        }
+    }
+
+    async fn turn_ended(&mut self, turn: Turn, goes_on: bool) {
+        let cost = turn.cost_usd.map(|cost| self.spent + cost);
+        let used = self.used;
+        let usage = loopsy_shared::api::ai_tasks::Usage {
+            input_tokens: used.input_tokens + turn.usage.input_tokens,
+            output_tokens: used.output_tokens + turn.usage.output_tokens,
+            cached_tokens: used.cached_tokens + turn.usage.cached_tokens,
+        };
+        self.task
+            .update(&self.shared, |info| {
+                info.turns += 1;
+                info.cost_usd = cost.or(info.cost_usd);
+                info.usage = usage;
+            })
+            .await;
+        let over_budget = self.task.budget().zip(cost).is_some_and(|(most, cost)| cost > most);
+        if self.stopped_by_no && turn.outcome == Outcome::Interrupted {
+            self.ended_by.get_or_insert(EndedBy::Denial);
+        }
+        let interactive = self.agent.is_screen();
+        self.turn = Some(turn);
+        if over_budget {
+            self.error = Some("The task cost more than it might (`maxBudgetUsd`).".to_owned());
+            self.end(EndedBy::Budget).await;
+        } else if !goes_on && !interactive {
+            self.say_farewell().await;
+        }
+    }
+
+    async fn say_farewell(&mut self) {
+        if !self.farewell {
+            self.farewell = true;
+            self.deadline.get_or_insert(Instant::now() + FAREWELL);
+            let steps = self.driver.finish();
+            Box::pin(self.carry_out(steps, None)).await;
+        }
+    }
+
+    // --- questions
+
+    fn ask(&mut self, ask: Ask, waits: Waits, stored: Option<oneshot::Sender<Result<Approval, StoreError>>>) {
+        let (approvals, asker) = (self.shared.parts.approvals.clone(), self.asker.clone());
+        self.asking.push(Box::pin(async move {
+            let key = ask.key.clone();
+            if asker.park
+                && let Some(approval) = approvals.take_parked(&asker.task, &key, &ask.tool, &ask.input)
+            {
+                return (key, waits, stored, Ok(approval));
+            }
+            let asked = approvals.ask(asker, ask).await;
+            (key, waits, stored, asked)
+        }));
+    }
+
+    /// A question is stored, or could not be.
+    async fn asked(&mut self, key: String, waits: Waits, stored: Option<oneshot::Sender<Result<Approval, StoreError>>>, asked: Result<Approval, StoreError>) {
+        let approval = match asked {
+            Ok(approval) => approval,
+            Err(error) => {
+                self.events.push(system_error(&format!("A question of the agent was denied, because it could not be stored: {error}")));
+                let denied = approvals::denied(format!("The question could not be stored, so nobody was asked: {error}"));
+                let _gone = stored.map(|stored| stored.send(Err(error)));
+                return self.answer(&key, waits, &denied, None).await;
+            }
+        };
+        let _gone = stored.map(|stored| stored.send(Ok(approval.clone())));
+        if let Some(why) = self.withdrawn.remove(&key) {
+            return self.shared.parts.approvals.withdraw(&approval.id, &why).await;
+        }
+        if let (false, Some(decision)) = (approval.state.is_open(), &approval.decision) {
+            // A rule has answered, or somebody did while it was parked.
+            let (heard, hears) = oneshot::channel();
+            self.tell_decision(&approval);
+            self.answer(&key, waits, decision, Some(heard)).await;
+            let (approvals, id) = (self.shared.parts.approvals.clone(), approval.id.clone());
+            self.shared.parts.tracker.spawn(async move {
+                if hears.await.is_ok() {
+                    approvals.delivered(&id).await;
+                }
+            });
+            return;
+        }
+        let data = serde_json::to_value(&approval).unwrap_or_default();
+        self.events.push(NewEvent { kind: TaskEventKind::PermissionRequest, data, block: None });
+        self.pause_clock();
+        self.open.insert(key.clone(), Open { id: approval.id.clone(), waits });
+        match self.early.remove(&key) {
+            Some(told) => self.answered(told).await,
+            None => self.show_open().await,
+        }
+    }
+
+    /// There is an answer.
+    async fn answered(&mut self, told: Told) {
+        match told {
+            Told::Answer { approval, key, heard } => {
+                let Some(decision) = &approval.decision else { return };
+                let Some(open) = self.open.remove(&key) else {
+                    // Somebody was quicker than this run heard that its question is stored.
+                    if !self.asking.is_empty() {
+                        self.early.insert(key.clone(), Told::Answer { approval, key, heard });
+                    }
+                    return;
+                };
+                self.stopped_by_no |= decision.decision == Decision::Stop;
+                self.tell_decision(&approval);
+                self.answer(&key, open.waits, decision, Some(heard)).await;
+                self.show_open().await;
+            }
+            Told::Park { key } => self.park(&key).await,
+        }
+    }
+
+    async fn answer(&mut self, key: &str, waits: Waits, decision: &Decided, heard: Option<oneshot::Sender<()>>) {
+        match waits {
+            Waits::Driver => {
+                let steps = self.driver.answer(key, decision);
+                self.carry_out(steps, heard).await;
+            }
+            Waits::Hook { event, reply } => {
+                if reply.send(agents::hook_answer(&event, decision)).is_ok() {
+                    let _nobody = heard.map(|heard| heard.send(()));
+                }
+            }
+            // Whoever asked comes and looks.
+            Waits::Poll => {
+                let _nobody = heard.map(|heard| heard.send(()));
+            }
+        }
+    }
+
+    /// Nobody has answered for so long that the process need not wait any more.
+    async fn park(&mut self, key: &str) {
+        let Some(Open { id, waits: Waits::Hook { .. } }) = self.open.get(key) else { return };
+        let Some(approval) = self.shared.parts.approvals.parked(id).await else { return };
+        let Some(Open { waits: Waits::Hook { event, reply }, .. }) = self.open.remove(key) else { return };
+        let _ends_all_the_same = reply.send(agents::hook_defer(&event));
+        self.events.push(status(json!({ "status": TaskStatus::WaitingApproval, "approvalId": approval.id, "parked": true })));
+        self.deadline.get_or_insert(Instant::now() + PARKING);
+    }
+
+    async fn withdraw(&mut self, key: &str, why: &str) {
+        match self.open.remove(key) {
+            Some(open) => {
+                self.shared.parts.approvals.withdraw(&open.id, why).await;
+                self.events.push(status(json!({ "status": TaskStatus::Running, "approvalId": open.id, "withdrawn": why })));
+                self.show_open().await;
+            }
+            None => {
+                self.withdrawn.insert(key.to_owned(), why.to_owned());
+            }
+        }
+    }
+
+    fn tell_decision(&mut self, approval: &Approval) {
+        let Some(decision) = &approval.decision else { return };
+        let mut data = json!({
+            "status": TaskStatus::Running,
+            "approvalId": approval.id,
+            "tool": approval.tool,
+            "approved": decision.decision.is_yes(),
+            "decision": decision.decision,
+            "by": decision.by,
+        });
+        if let (Some(reason), Some(data)) = (&decision.reason, data.as_object_mut()) {
+            data.insert("reason".to_owned(), json!(reason));
+        }
+        if approval.state == ApprovalState::Expired {
+            data["expired"] = json!(true);
+        }
+        self.events.push(status(data));
+    }
+
+    /// Shows what is open, and lets the clock run or stand.
+    async fn show_open(&mut self) {
+        let approvals = &self.shared.parts.approvals;
+        let mut open: Vec<Approval> = self.open.values().filter_map(|open| approvals.get(&open.id)).filter(|approval| approval.state.is_open()).collect();
+        open.sort_by_key(|approval| approval.asked_at);
+        if open.is_empty() {
+            self.counting_since = self.counting_since.max(Instant::now());
+        }
+        self.task.show_open(&self.shared, &open).await;
+    }
+
+    /// Time in which only a person is waited for does not count.
+    fn pause_clock(&mut self) {
+        if self.open.is_empty() {
+            self.left = self.left.map(|left| left.saturating_sub(self.counting_since.elapsed()));
+            self.counting_since = Instant::now();
+        }
+    }
+
+    // --- what others want
+
+    async fn commanded(&mut self, command: Command) {
+        match command {
+            Command::Say(text, taken) => {
+                if self.farewell || self.ended_by.is_some() {
+                    return; // `taken` is dropped: it becomes the next run
+                }
+                self.say(&text).await;
+                let _gone = taken.send(());
+            }
+            Command::Interrupt => {
+                self.ended_by.get_or_insert(EndedBy::Interrupt);
+                if self.agent.is_screen() {
+                    self.agent.interrupt_screen().await;
+                } else {
+                    let steps = self.driver.interrupt();
+                    self.carry_out(steps, None).await;
+                    self.deadline.get_or_insert(Instant::now() + INTERRUPTION);
+                }
+            }
+            Command::End(by) => self.end(by).await,
+            Command::Hook(event, reply) => self.hook(event, reply).await,
+            Command::Poll(ask, stored) => self.ask(*ask, Waits::Poll, Some(stored)),
+        }
+    }
+
+    async fn say(&mut self, text: &str) {
+        self.events.push(system("prompt", json!({ "text": text })));
+        if self.agent.is_screen() {
+            self.agent.type_line(text).await;
+        } else {
+            let steps = self.driver.follow_up(text);
+            self.carry_out(steps, None).await;
+        }
+    }
+
+    async fn hook(&mut self, event: Value, reply: oneshot::Sender<Value>) {
+        let agents::Hooked { steps, ask, answer } = agents::hook(&self.asker.agent, &event, self.asker.park);
+        self.carry_out(steps, None).await;
+        match ask {
+            Some(ask) => self.ask(ask, Waits::Hook { event, reply }, None),
+            None => {
+                let _gone = reply.send(answer);
+            }
+        }
+    }
+
+    /// Ends the run, because somebody wants it.
+    async fn end(&mut self, by: EndedBy) {
+        if self.ended_by.is_none() && by != EndedBy::Agent {
+            self.ended_by = Some(by);
+        }
+        self.kill().await;
+    }
+
+    /// The daemon stops. What can be parked is parked.
+    async fn stop(&mut self) {
+        self.ended_by = Some(EndedBy::Restart);
+        if self.asker.park {
+            let keys: Vec<String> = self.open.keys().cloned().collect();
+            for key in &keys {
+                self.park(key).await;
+            }
+            if !keys.is_empty() && self.open.is_empty() {
+                self.ended_by = None;
+                self.deadline = Some(Instant::now() + Duration::from_secs(2));
+                return;
+            }
+        }
+        self.kill().await;
+    }
+
+    async fn kill(&mut self) {
+        if !std::mem::replace(&mut self.killed, true) {
+            let grace = Duration::from_millis(self.shared.parts.config.borrow().execution.grace);
+            self.agent.kill(if self.ended_by == Some(EndedBy::Revoked) { grace.min(Duration::from_millis(500)) } else { grace }).await;
+        }
+    }
+
+    // --- the end
+
+    async fn finish(mut self, exit: Ended) -> Over {
+        let parked = self.turn.as_ref().is_some_and(|turn| turn.outcome == Outcome::Parked);
+        // Questions that are just being stored come to nothing.
+        while let Some((key, _, stored, asked)) = self.asking.next().await {
+            if let Ok(approval) = asked {
+                self.open.insert(key, Open { id: approval.id, waits: Waits::Poll });
+            }
+            drop(stored);
+        }
+        let why = match self.ended_by {
+            None => "the agent ended while it waited",
+            Some(EndedBy::Restart) => "the daemon stopped while it waited",
+            Some(EndedBy::Timeout) => "the task's time was up",
+            Some(_) => "the task was ended",
+        };
+        self.shared.parts.approvals.run_ended(self.task.id(), why).await;
+        self.events.push(NewEvent { kind: TaskEventKind::Exit, data: json!({ "exitCode": exit.code, "signal": exit.signal }), block: None });
+        self.flush().await;
+        let over = |status, ended_by, error| Over { status, ended_by, error, exit: Some(exit) };
+        let open_parked = self.shared.parts.approvals.open().iter().any(|approval| approval.task_id == *self.task.id());
+        if (parked || self.asker.park) && open_parked && self.ended_by.is_none_or(|by| by == EndedBy::Restart) {
+            return over(TaskStatus::WaitingApproval, EndedBy::Agent, None);
+        }
+        if let Some(by) = self.ended_by {
+            return match by {
+                EndedBy::Restart => over(TaskStatus::Failed, by, Some("The daemon stopped while it ran. It can go on: loopsy task resume".to_owned())),
+                EndedBy::Agent => over(TaskStatus::Failed, by, self.error),
+                _ => over(TaskStatus::Cancelled, by, self.error),
+            };
+        }
+        match self.turn.map(|turn| turn.outcome) {
+            _ if self.error.is_some() => over(TaskStatus::Failed, EndedBy::Agent, self.error),
+            Some(Outcome::Done) => over(TaskStatus::Completed, EndedBy::Agent, None),
+            Some(Outcome::Failed(error)) => over(TaskStatus::Failed, EndedBy::Agent, Some(error)),
+            Some(Outcome::Interrupted) => over(TaskStatus::Cancelled, EndedBy::Interrupt, None),
+            Some(Outcome::OverBudget) => over(TaskStatus::Cancelled, EndedBy::Budget, Some("The task cost more than it might (`maxBudgetUsd`).".to_owned())),
+            Some(Outcome::Parked) | None if self.agent.is_screen() && exit.code == Some(0) => over(TaskStatus::Completed, EndedBy::Agent, None),
+            Some(Outcome::Parked) | None => {
+                let how = match (exit.code, exit.signal) {
+                    (Some(code), _) => format!("exit code {code}"),
+                    (None, Some(signal)) => loopsy_shared::api::execute::signal_name(signal),
+                    (None, None) => "nobody knows how".to_owned(),
+                };
+                let words = inert(&self.stderr.join(" ")).into_owned();
+                let words = if words.is_empty() { words } else { format!(" It said: {words}") };
+                over(TaskStatus::Failed, EndedBy::Agent, Some(format!("The agent ended ({how}) before it was done.{words}")))
+            }
+        }
+    }
+
+    async fn flush(&mut self) {
+        if self.events.is_empty() {
+            return;
+        }
+        let events = std::mem::take(&mut self.events);
+        if let Err(error) = self.task.append(events).await {
+            tracing::error!(%error, task = %self.task.id(), "the events of a task cannot be stored");
+            self.error = Some(format!("The task's events cannot be stored ({error}), so it was ended."));
+            self.kill().await;
+        }
+    }
+}
+
+async fn next(lines: &mut Option<Lines>) -> std::io::Result<Vec<Line>> {
+    match lines {
+        Some(lines) => lines.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The directory of the repository that a directory is in.
+fn repository(cwd: &std::path::Path) -> Option<PathBuf> {
+    cwd.ancestors().find(|dir| dir.join(".git").exists()).map(PathBuf::from)
+}
+
+pub(super) fn system(subtype: &str, data: Value) -> NewEvent {
+    let mut data = if let Value::Object(data) = data { data } else { Map::new() };
+    data.insert("subtype".to_owned(), json!(subtype));
+    NewEvent { kind: TaskEventKind::System, data: Value::Object(data), block: None }
+}
+
+pub(super) fn status(data: Value) -> NewEvent {
+    NewEvent { kind: TaskEventKind::Status, data, block: None }
+}
+
+fn system_error(text: &str) -> NewEvent {
+    NewEvent { kind: TaskEventKind::Error, data: json!(text), block: None }
+}
