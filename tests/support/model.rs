@@ -32,8 +32,8 @@ use serde_json::{Value, json};
 use tokio::sync::{oneshot, watch};
 
 use dialect::{Ask, Dialect, Part, Reply};
-pub(crate) use script::{Call, Fault, Script};
 use script::Turn;
+pub(crate) use script::{Call, Fault, Script};
 pub(crate) use tools::Native;
 
 /// The largest request that is read. A history is far smaller.
@@ -248,7 +248,11 @@ impl Shared {
                         ending.whole = true;
                         return None;
                     }
-                    Some(Part::Said) if cut => return Some((Err(std::io::Error::other("cut as told")), (parts, going_on, ending))),
+                    Some(Part::Said) if cut => {
+                        // What was said is sent only when there is nothing more to send at once.
+                        tokio::task::yield_now().await;
+                        return Some((Err(std::io::Error::other("cut as told")), (parts, going_on, ending)));
+                    }
                     Some(Part::Said) if held => {
                         let _gone_with_the_model = going_on.wait_for(|on| *on).await;
                         continue;

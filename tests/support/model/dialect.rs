@@ -140,7 +140,12 @@ mod tests {
 
     #[test]
     fn a_folder_is_found_in_what_every_agent_says() {
-        for text in ["# Environment\n - Primary working directory: /src/a b\n - Is a git", "x\n  Working directory: /src/a b\n  y", "<cwd>/src/a b</cwd>", "- **Workspace Directories:**\n  - /src/a b\n"] {
+        for text in [
+            "# Environment\n - Primary working directory: /src/a b\n - Is a git",
+            "x\n  Working directory: /src/a b\n  y",
+            "<cwd>/src/a b</cwd>",
+            "- **Workspace Directories:**\n  - /src/a b\n",
+        ] {
             let ask = Ask { texts: vec!["no folder here".to_owned(), text.to_owned()], ..Ask::default() };
             assert_eq!(ask.cwd(), "/src/a b", "{text}");
         }
