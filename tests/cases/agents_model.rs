@@ -50,8 +50,9 @@ fn both(agent: Agent, line: &[&str], dialect: &str, allow: &[(&str, &str)]) {
     assert!(turns[0].texts.iter().any(|text| text.contains("make the file")));
     lab.stop();
     lab.launch();
-    assert_eq!(lab.get("/api/v1/health").status, 200);
-    assert_eq!(lab.loopsy(&["exec", "leo", agent.program(), "--version"]).ok().text().contains(&agent.version()), true);
+    // The node finds the same program.
+    let found = lab.post("/api/v1/execute", json!({ "command": format!("{} --version", agent.program()) })).ok().json();
+    assert!(found["stdout"].as_str().unwrap().contains(&agent.version()), "{found}");
 }
 
 #[test]
