@@ -51,7 +51,7 @@ fn both(agent: Agent, line: &[&str], dialect: &str, allow: &[(&str, &str)]) {
     lab.stop();
     lab.launch();
     // The node finds the same program.
-    let found = lab.post("/api/v1/execute", json!({ "command": format!("{} --version", agent.program()) })).ok().json();
+    let found = lab.post("/api/v1/execute", json!({ "command": agent.program(), "args": ["--version"] })).ok().json();
     assert!(found["stdout"].as_str().unwrap().contains(&agent.version()), "{found}");
 }
 
