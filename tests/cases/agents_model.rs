@@ -23,7 +23,8 @@ fn hello() -> Script {
 }
 
 fn make() -> Script {
-    Script::new().say("I make it.").shell("echo hi > made.txt", false).say("It is made.").usage(700, 30)
+    let script = Script::new().say("I make it.").shell("echo hi > made.txt", false);
+    script.write("notes.txt", "one\ntwo\n").edit("notes.txt", "two", "three").say("It is made.").usage(700, 30)
 }
 
 /// Runs an agent with a text, and with a command that it may run.
@@ -41,10 +42,10 @@ fn both(agent: Agent, line: &[&str], dialect: &str, allow: &[(&str, &str)]) {
     assert!(text.contains("It is made."), "{text}");
     assert_eq!(lab.made("made.txt").as_deref(), Some("hi\n"));
     let turns = lab.model.turns();
-    assert_eq!(
-        turns.iter().map(|asked| (asked.dialect, asked.turn, asked.end())).collect::<Vec<_>>(),
-        [(dialect, Some(0), End::Whole), (dialect, Some(1), End::Whole)]
-    );
+    assert_eq!(turns.iter().map(|asked| asked.turn.unwrap()).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!(turns.iter().all(|asked| asked.dialect == dialect && asked.end() == End::Whole && !asked.tools.is_empty()));
+    assert!(turns[3].body.to_string().contains("I make it.") && turns[3].headers.contains_key("user-agent") && !turns[3].model.is_empty());
+    assert_eq!(lab.made("notes.txt").as_deref(), Some("one\nthree\n"));
     assert_eq!(turns[0].calls.len(), 1);
     assert_eq!(turns[0].cwd, lab.project().to_str().unwrap());
     assert!(turns[0].texts.iter().any(|text| text.contains("make the file")));
@@ -52,12 +53,14 @@ fn both(agent: Agent, line: &[&str], dialect: &str, allow: &[(&str, &str)]) {
     lab.launch();
     // The node finds the same program.
     let found = lab.post("/api/v1/execute", json!({ "command": agent.program(), "args": ["--version"] })).ok().json();
+    lab.get("/api/v1/health").ok();
+    assert!(lab.loopsy(&["status"]).ok().text().contains("leo"));
     assert!(found["stdout"].as_str().unwrap().contains(&agent.version()), "{found}");
 }
 
 #[test]
 fn claude_code_takes_the_script_for_a_model() {
-    both(Agent::Claude, &["claude", "-p", "--output-format", "json", "--allowedTools", "Bash", "--", "make the file"], "messages", &[]);
+    both(Agent::Claude, &["claude", "-p", "--output-format", "json", "--allowedTools", "Bash,Write,Edit,Read", "--", "make the file"], "messages", &[]);
 }
 
 #[test]
@@ -72,7 +75,7 @@ fn the_gemini_cli_takes_the_script_for_a_model() {
 
 #[test]
 fn opencode_takes_the_script_for_a_model() {
-    let allow = ("OPENCODE_CONFIG_CONTENT", r#"{"permission":{"bash":"allow"}}"#);
+    let allow = ("OPENCODE_CONFIG_CONTENT", r#"{"permission":{"bash":"allow","edit":"allow"}}"#);
     both(Agent::OpenCode, &["opencode", "run", "make the file"], "chat", &[allow]);
 }
 
@@ -168,7 +171,7 @@ fn a_stream_is_held_until_it_may_go_on_and_ends_as_it_is_noted() {
     until("the end", || events.try_next().unwrap().is_none().then_some(()));
     until("the note", || (model.requests()[0].end() == End::Whole).then_some(()));
 
-    let model = Model::start(Script::new().say("Counting:").counts(3).held());
+    let model = Model::start(Script::new().say("Counting:").counts(3).paced(std::time::Duration::from_millis(1)).held());
     drop(streamed(&model));
     until("the note that the agent hung up", || (model.requests()[0].end() == End::Cut).then_some(()));
 

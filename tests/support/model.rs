@@ -245,7 +245,7 @@ impl Shared {
             loop {
                 let bytes = match parts.next() {
                     None => {
-                        ending.whole = true;
+                        ending.is_whole();
                         return None;
                     }
                     Some(Part::Said) if cut => {
@@ -280,6 +280,12 @@ impl Shared {
 struct Ending {
     end: Arc<AtomicU8>,
     whole: bool,
+}
+
+impl Ending {
+    fn is_whole(&mut self) {
+        self.whole = true;
+    }
 }
 
 impl Drop for Ending {
