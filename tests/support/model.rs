@@ -204,7 +204,7 @@ impl Shared {
         if let Some((status, more)) = refusal {
             let mut response = plain(status, &dialect.error(status, &format!("The script wants a {status} here.")));
             for (name, value) in more {
-                response.headers_mut().insert(name, value.into());
+                response.headers_mut().insert(name, value);
             }
             return response;
         }
