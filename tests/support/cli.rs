@@ -15,6 +15,8 @@ pub(crate) struct Home {
     /// Removed with everything in it when the test ends.
     root: tempfile::TempDir,
     pub(crate) name: String,
+    /// Where programs are looked for before the usual places.
+    programs: Vec<PathBuf>,
 }
 
 /// How a command ended.
@@ -65,7 +67,18 @@ impl Home {
         let root = tempfile::Builder::new().prefix("loopsy-test-").tempdir().unwrap();
         std::fs::create_dir_all(root.path().join("home")).unwrap();
         std::fs::create_dir_all(root.path().join("tmp")).unwrap();
-        Self { root, name: name.to_owned() }
+        Self { root, name: name.to_owned(), programs: Vec::new() }
+    }
+
+    /// Has programs looked for in one more directory, before all others. For what is started after this.
+    pub(crate) fn add_programs(&mut self, directory: impl Into<PathBuf>) {
+        self.programs.insert(0, directory.into());
+    }
+
+    /// `PATH`, as everything here has it.
+    pub(crate) fn path(&self) -> String {
+        let more: String = self.programs.iter().map(|directory| format!("{}:", directory.display())).collect();
+        more + "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -118,7 +131,7 @@ impl Home {
         command
             .args(args)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin")
+            .env("PATH", self.path())
             .env("HOME", self.home())
             .env("TMPDIR", self.root().join("tmp"))
             .env("LANG", "C.UTF-8")

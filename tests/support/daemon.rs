@@ -48,8 +48,13 @@ impl TestDaemon {
 
     /// Starts the node of a home.
     pub(crate) fn start(home: Home) -> Self {
+        Self::start_with(home, &[])
+    }
+
+    /// Starts the node of a home with more variables in its environment.
+    pub(crate) fn start_with(home: Home, environment: &[(&str, &str)]) -> Self {
         let mut daemon = Self { address: ([127, 0, 0, 1], 0).into(), node_id: String::new(), key: String::new(), home, child: None };
-        daemon.launch(&[]);
+        daemon.launch(environment);
         daemon
     }
 

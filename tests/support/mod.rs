@@ -1,10 +1,13 @@
 //! What every case needs: homes, daemons, pairs of them, the command line, HTTP by hand.
 
+pub(crate) mod agents;
 pub(crate) mod capture;
 pub(crate) mod cli;
 pub(crate) mod daemon;
 pub(crate) mod dialogue;
+pub(crate) mod fake_agent;
 pub(crate) mod http;
+pub(crate) mod model;
 pub(crate) mod netns;
 pub(crate) mod pair;
 pub(crate) mod paired;

@@ -36,20 +36,14 @@ impl Wire {
         match Self::make() {
             Ok(wire) => Some(wire),
             Err(why) => {
-                assert!(std::env::var_os("LOOPSY_TEST_NETNS").is_none_or(|word| word != "required"), "{test}: no network namespaces: {why}");
-                // Not by a macro: what those write is only shown of tests that fail.
-                let banner = format!("\n!!!! SKIPPED: {test}: it needs root and network namespaces, and there are none here: {why}\n\n");
-                std::io::stderr().write_all(banner.as_bytes()).unwrap();
+                skip(test, "LOOPSY_TEST_NETNS", &format!("it needs root and network namespaces, and there are none here: {why}"));
                 None
             }
         }
     }
 
     fn make() -> Result<Self, String> {
-        if !rustix::process::geteuid().is_root() {
-            return Err("this is not root".to_owned());
-        }
-        sweep();
+        prepare()?;
         let wire = Self { leo: Host::make("leo", Ipv4Addr::new(10, 77, 0, 1))?, kai: Host::make("kai", Ipv4Addr::new(10, 77, 0, 2))? };
         ip(&format!("link add {LINK} netns {} type veth peer name {LINK} netns {}", wire.leo.namespace, wire.kai.namespace))?;
         for host in [&wire.leo, &wire.kai] {
@@ -59,6 +53,14 @@ impl Wire {
         }
         Ok(wire)
     }
+}
+
+/// Says loudly that a test cannot be here, or fails it where the variable says `required`.
+pub(crate) fn skip(test: &str, variable: &str, why: &str) {
+    assert!(std::env::var_os(variable).is_none_or(|word| word != "required"), "{test}: {why}");
+    // Not by a macro: what those write is only shown of tests that fail.
+    let banner = format!("\n!!!! SKIPPED: {test}: {why}\n\n");
+    std::io::stderr().write_all(banner.as_bytes()).unwrap();
 }
 
 /// A namespace, and the address that it has on the wire.
@@ -73,6 +75,20 @@ impl Host {
         let namespace = format!("{PREFIX}{}-{}-{name}", std::process::id(), unique() & 0xffff);
         ip(&format!("netns add {namespace}"))?;
         Ok(Self { namespace, ip: address })
+    }
+
+    /// A host that is joined to nothing: it has loopback, and nobody else is there.
+    pub(crate) fn alone() -> Result<Self, String> {
+        prepare()?;
+        let host = Self::make("alone", Ipv4Addr::LOCALHOST)?;
+        ip(&format!("-n {} link set lo up", host.namespace))?;
+        Ok(host)
+    }
+
+    /// The processes that are on this host, whoever started them.
+    pub(crate) fn processes(&self) -> Vec<u32> {
+        let listed = Command::new("ip").args(["netns", "pids", &self.namespace]).output().map(|done| done.stdout).unwrap_or_default();
+        String::from_utf8_lossy(&listed).lines().filter_map(|line| line.trim().parse().ok()).collect()
     }
 
     /// Does something on this host, in a thread that is there.
@@ -149,6 +165,15 @@ impl Node<'_> {
 fn ip(args: &str) -> Result<(), String> {
     let done = Command::new("ip").args(args.split(' ')).output().map_err(|e| format!("`ip` cannot be run: {e}"))?;
     if done.status.success() { Ok(()) } else { Err(format!("`ip {args}`: {}", String::from_utf8_lossy(&done.stderr).trim())) }
+}
+
+/// Whether namespaces may be made at all.
+fn prepare() -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("this is not root".to_owned());
+    }
+    sweep();
+    Ok(())
 }
 
 /// Deletes what a run that was killed has left.
