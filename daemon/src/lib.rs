@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod app;
+pub(crate) mod approvals;
 pub mod audit;
 pub mod config_watch;
 pub mod context;
@@ -19,6 +20,7 @@ pub mod listen;
 pub mod logging;
 pub mod lp2;
 pub mod network;
+pub mod notify;
 pub mod pairing;
 pub mod peers;
 pub mod run;
@@ -26,6 +28,7 @@ pub mod settings;
 pub mod setup;
 pub mod store;
 pub mod supervisor;
+pub(crate) mod tasks;
 pub mod tls;
 pub mod transfers;
 pub mod trust;

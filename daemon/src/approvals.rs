@@ -1,0 +1,3 @@
+//! What agents may do: facts about what they ask for, and the rules of the config.
+
+pub(crate) mod canonical;
