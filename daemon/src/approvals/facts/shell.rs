@@ -189,8 +189,8 @@ impl Reader {
                 self.shell.moves.push((*place).to_owned());
                 true
             }
-            ("nohup" | "time" | "command" | "nice", [program, ..]) => !program.starts_with('-'),
             ("nice", ["-n", level, ..]) => is_number(level),
+            ("nohup" | "time" | "command" | "nice", [program, ..]) => !program.starts_with('-'),
             ("timeout", [seconds, _, ..]) => is_number(seconds.trim_end_matches(['s', 'm', 'h', 'd'])),
             ("env", [first, ..]) => {
                 let assigned: Vec<&&str> = args.iter().take_while(|arg| script::is_assignment(arg)).collect();
