@@ -1,1 +1,3 @@
 //! Runs of coding agents.
+
+pub(crate) mod worktree;
