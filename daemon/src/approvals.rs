@@ -126,6 +126,12 @@ pub(crate) struct Asker {
     pub(crate) desk: Desk,
 }
 
+/// What was found out about a question.
+struct Looked {
+    facts: Facts,
+    verdict: Verdict,
+}
+
 /// Why an approval cannot be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ApprovalError {
@@ -185,16 +191,7 @@ impl Approvals {
     /// Stores a question and shows it. Where a rule answers it, it comes back with the answer, which the asker tells; a person's answer comes to the asker's desk.
     pub(crate) async fn ask(&self, asker: Asker, ask: Ask) -> Result<Approval, StoreError> {
         let config = self.0.config.borrow().clone();
-        let (facts, ask) = self.facts(&asker, ask).await;
-        let context = RuleContext {
-            agent: &asker.agent,
-            tool: &ask.tool,
-            peer: asker.peer.as_deref(),
-            cwd: &asker.cwd,
-            repository: asker.repository.as_deref(),
-            home: &self.0.home,
-        };
-        let verdict = rules::decide(&config.approvals.rules, &facts, &context);
+        let (asker, ask, Looked { facts, verdict }) = self.look(asker, ask, &config).await;
         let now = time::now();
         let mut approval = Approval {
             id: ApprovalId::new(),
@@ -209,10 +206,11 @@ impl Approvals {
             description: ask.description,
             reason: ask.reason,
             cwd: asker.cwd.to_string_lossy().into_owned(),
-            paths: facts.paths,
-            flags: facts.flags,
-            diff: facts.diff,
+            paths: facts.paths.clone(),
+            flags: facts.flags.clone(),
+            diff: facts.diff.clone(),
             suggestions: ask.suggestions,
+            rules: Vec::new(),
             questions: ask.questions,
             rule: verdict.rule.clone(),
             default_to_no: ask.default_to_no,
@@ -222,6 +220,7 @@ impl Approvals {
             state: ApprovalState::Pending,
             decision: None,
         };
+        approval.rules = rules::rules_from(&approval, &facts, asker.repository.as_deref());
         let ruled = match verdict.verdict {
             RuleVerdict::Ask => None,
             RuleVerdict::Allow => Some((ApprovalState::Allowed, Decision::Allow, None)),
@@ -248,17 +247,27 @@ impl Approvals {
         Ok(approval)
     }
 
-    /// Looks at files, away from the threads that serve.
-    async fn facts(&self, asker: &Asker, ask: Ask) -> (Facts, Ask) {
-        let (agent, cwd, home) = (asker.agent.clone(), asker.cwd.clone(), self.0.home.clone());
-        let kept = ask.clone();
-        let looked = tokio::task::spawn_blocking(move || {
-            let facts = Facts::of(&agent, &ask.tool, &ask.input, &ask.paths, &cwd, &home);
-            (facts, ask)
+    /// Finds out what is asked for and what the rules say, away from the threads that serve: it looks at files.
+    async fn look(&self, asker: Asker, ask: Ask, config: &Arc<Config>) -> (Asker, Ask, Looked) {
+        let (this, config, copy) = (self.clone(), Arc::clone(config), (asker.clone(), ask.clone()));
+        let looking = tokio::task::spawn_blocking(move || {
+            let facts = Facts::of(&asker.agent, &ask.tool, &ask.input, &ask.paths, &asker.cwd, &this.0.home);
+            let context = RuleContext {
+                agent: &asker.agent,
+                tool: &ask.tool,
+                peer: asker.peer.as_deref(),
+                cwd: &asker.cwd,
+                repository: asker.repository.as_deref(),
+                home: &this.0.home,
+            };
+            let verdict = rules::decide(&config.approvals.rules, &facts, &context);
+            (asker, ask, Looked { facts, verdict })
         });
-        looked.await.unwrap_or_else(|error| {
-            tracing::error!(%error, "an approval could not be looked into; a person has to");
-            (Facts::unknown(), kept)
+        looking.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "a question could not be looked into; a person has to");
+            let why = "This could not be looked into.".to_owned();
+            let verdict = Verdict { verdict: RuleVerdict::Ask, rule: None, index: None, why: why.clone(), commands: Vec::new() };
+            (copy.0, copy.1, Looked { facts: Facts::unknown(why), verdict })
         })
     }
 

@@ -7,7 +7,7 @@ mod environment;
 mod job;
 pub mod keeper;
 mod output;
-mod policy;
+pub(crate) mod policy;
 pub(crate) mod process;
 mod spawn;
 mod sync;

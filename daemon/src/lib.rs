@@ -20,6 +20,7 @@ pub mod listen;
 pub mod logging;
 pub mod lp2;
 pub mod network;
+pub mod notify;
 pub mod pairing;
 pub mod peers;
 pub mod run;

@@ -9,7 +9,7 @@ use std::{
 
 use loopsy_shared::{
     api::health::Problem,
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Rule},
     paths::DataDir,
     time,
 };
@@ -24,6 +24,8 @@ pub const ALLOWED_KEYS: &[&str] = &["auth", "allowedKeys"];
 pub const SCOPES: &[&str] = &["auth", "scopes"];
 /// Where it keeps their certificates, under the same names.
 pub const PINS: &[&str] = &["tls", "pinnedCerts"];
+/// Where it says what agents may do.
+const APPROVALS: &[&str] = &["approvals"];
 
 /// The live config. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -70,6 +72,22 @@ pub enum Edit<'a> {
     SetWords(&'a [&'a str], &'a str, &'a [&'a str]),
     /// Removes a key from a section.
     Remove(&'a [&'a str], &'a str),
+    /// Adds names with their texts to the end of a list in a section: `["approvals"], "rules"`.
+    Push(&'a [&'a str], &'a str, &'a [(String, String)]),
+    /// Takes an entry out of a list in a section, by its place.
+    RemoveAt(&'a [&'a str], &'a str, usize),
+}
+
+impl Edit<'_> {
+    const fn place(&self) -> (&[&str], &str) {
+        match self {
+            Self::Set(section, key, _)
+            | Self::SetWords(section, key, _)
+            | Self::Remove(section, key)
+            | Self::Push(section, key, _)
+            | Self::RemoveAt(section, key, _) => (section, key),
+        }
+    }
 }
 
 impl Settings {
@@ -133,6 +151,35 @@ impl Settings {
         ];
         let edits: Vec<Edit<'_>> = places.into_iter().filter(|(_, there)| *there).map(|(section, _)| Edit::Remove(section, name)).collect();
         if edits.is_empty() { Ok(()) } else { self.edit(&edits) }
+    }
+
+    /// Adds a rule to the end of `approvals.rules`.
+    ///
+    /// # Errors
+    /// A rule that is not valid; else as [`Settings::edit`].
+    pub fn add_rule(&self, rule: &Rule) -> Result<(), SettingsError> {
+        let invalid = |message: String| SettingsError::Invalid {
+            path: self.0.path.display().to_string(),
+            error: ConfigError { message, line: None, column: None, hint: None },
+        };
+        rule.check().map_err(|what| invalid(format!("the rule cannot be added: {what}")))?;
+        let Ok(serde_json::Value::Object(fields)) = serde_json::to_value(rule) else { return Err(invalid("the rule cannot be written".to_owned())) };
+        let texts: Vec<(String, String)> = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_str()?.to_owned()))).collect();
+        self.edit(&[Edit::Push(APPROVALS, "rules", &texts)])
+    }
+
+    /// Takes a rule out of `approvals.rules`, by its place from 0. Says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Settings::edit`].
+    pub fn remove_rule(&self, index: usize) -> Result<bool, SettingsError> {
+        // The file is what is edited: a change that was not yet read in must not move the places.
+        let there = read(&self.0.path)?.approvals.rules;
+        let exists = index < there.len() && there == self.now().approvals.rules;
+        if exists {
+            self.edit(&[Edit::RemoveAt(APPROVALS, "rules", index)])?;
+        }
+        Ok(exists)
     }
 
     /// A file without the owner's key is one that an editor is in the middle of writing: taking it over would revoke everything.
@@ -200,17 +247,16 @@ fn rewrite(path: &PathBuf, edits: &[Edit<'_>]) -> Result<Config, SettingsError> 
     edits.iter().for_each(|edit| apply(&mut value, edit));
     let plain = serde_yaml::to_string(&value).map_err(|e| io_error(io::Error::other(e)))?;
     let wanted = Config::parse(&plain).map_err(invalid)?;
-    let edited = edit_text(&text, edits).filter(|text| Config::parse(text).is_ok_and(|config| config == wanted));
+    let same = |text: &String| Config::parse(text).is_ok_and(|config| config == wanted);
+    let edited = edit_text(&text, edits).filter(same).or_else(|| push_text(&text, edits).filter(same));
     fsutil::write_atomic(path, edited.unwrap_or(plain).as_bytes()).map_err(io_error)?;
     Ok(wanted)
 }
 
 fn apply(value: &mut serde_yaml::Value, edit: &Edit<'_>) {
-    let (section, key) = match edit {
-        Edit::Set(section, key, _) | Edit::SetWords(section, key, _) | Edit::Remove(section, key) => (section, *key),
-    };
+    let (section, key) = edit.place();
     let mut at = value;
-    for name in *section {
+    for name in section {
         at = child(at, name);
     }
     match edit {
@@ -221,6 +267,23 @@ fn apply(value: &mut serde_yaml::Value, edit: &Edit<'_>) {
         Edit::Remove(..) => {
             if let serde_yaml::Value::Mapping(map) = at {
                 map.remove(serde_yaml::Value::String(key.to_owned()));
+            }
+        }
+        Edit::Push(.., texts) => {
+            let entry = texts.iter().map(|(name, text)| (serde_yaml::Value::String(name.clone()), serde_yaml::Value::String(text.clone()))).collect();
+            let list = child(at, key);
+            if !list.is_sequence() {
+                *list = serde_yaml::Value::Sequence(Vec::new());
+            }
+            if let serde_yaml::Value::Sequence(entries) = list {
+                entries.push(serde_yaml::Value::Mapping(entry));
+            }
+        }
+        Edit::RemoveAt(.., index) => {
+            if let serde_yaml::Value::Sequence(entries) = child(at, key)
+                && *index < entries.len()
+            {
+                entries.remove(*index);
             }
         }
     }
@@ -236,13 +299,43 @@ fn child<'a>(at: &'a mut serde_yaml::Value, name: &str) -> &'a mut serde_yaml::V
     }
 }
 
+/// An entry that is added to a list, as a line of its own in JSON, which is YAML too. `None` when it is another change, or no place is found for it.
+fn push_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
+    let [Edit::Push([section], key, texts)] = edits else { return None };
+    let entry: serde_json::Map<String, serde_json::Value> = texts.iter().map(|(name, text)| (name.clone(), text.as_str().into())).collect();
+    let entry = serde_json::Value::Object(entry);
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    let indent = |line: &str| line.len() - line.trim_start().len();
+    let is_content = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let named = |line: &str, name: &str| line.trim_start().strip_prefix(name).and_then(|rest| rest.strip_prefix(':')).is_some_and(|rest| !is_content(rest));
+    let Some(at) = lines.iter().position(|line| indent(line) == 0 && named(line, section)) else {
+        lines.extend([format!("{section}:"), format!("  {key}:"), format!("    - {entry}")]);
+        return Some(lines.join("\n") + "\n");
+    };
+    let end = (at + 1..lines.len()).find(|line| is_content(&lines[*line]) && indent(&lines[*line]) == 0).unwrap_or(lines.len());
+    let first = (at + 1..end).find(|line| is_content(&lines[*line]));
+    let deep = first.map_or(2, |line| indent(&lines[line]));
+    match (at + 1..end).find(|line| indent(&lines[*line]) == deep && named(&lines[*line], key)) {
+        Some(list) => {
+            let is_item = |line: &String| is_content(line) && (indent(line) > deep || line.trim_start().starts_with("- "));
+            let items: Vec<usize> =
+                (list + 1..end).take_while(|line| !is_content(&lines[*line]) || is_item(&lines[*line])).filter(|line| is_content(&lines[*line])).collect();
+            let space = items.first().map_or(deep + 2, |line| indent(&lines[*line]));
+            lines.insert(items.last().unwrap_or(&list) + 1, format!("{}- {entry}", " ".repeat(space)));
+        }
+        None => {
+            let space = " ".repeat(deep);
+            lines.splice(at + 1..at + 1, [format!("{space}{key}:"), format!("{space}  - {entry}")]);
+        }
+    }
+    Some(lines.join("\n") + "\n")
+}
+
 /// The same changes on the text itself. `None` when it has a shape that cannot be edited in place.
 fn edit_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
     let document = Document::from_str(text).ok()?;
     for edit in edits {
-        let (section, key) = match edit {
-            Edit::Set(section, key, _) | Edit::SetWords(section, key, _) | Edit::Remove(section, key) => (*section, *key),
-        };
+        let (section, key) = edit.place();
         let mut map = document.as_mapping()?;
         for name in section {
             if map.get(*name).is_none() {
@@ -255,6 +348,22 @@ fn edit_text(text: &str, edits: &[Edit<'_>]) -> Option<String> {
             Edit::SetWords(.., words) => map.set(key, words.iter().map(|word| YamlValue::from(*word)).collect::<Vec<_>>()),
             Edit::Remove(..) => {
                 map.remove(key);
+            }
+            Edit::Push(.., texts) => {
+                let entry: std::collections::BTreeMap<String, YamlValue> =
+                    texts.iter().map(|(name, text)| (name.clone(), YamlValue::from(text.as_str()))).collect();
+                match map.get_sequence(key).filter(|list| !list.is_empty()) {
+                    Some(list) => list.push(YamlValue::from(entry)),
+                    None => map.set(key, vec![YamlValue::from(entry)]),
+                }
+            }
+            Edit::RemoveAt(.., index) => {
+                let list = map.get_sequence(key)?;
+                if list.len() > 1 {
+                    list.remove(*index)?;
+                } else {
+                    map.set(key, Vec::<YamlValue>::new());
+                }
             }
         }
     }
@@ -284,6 +393,42 @@ mod tests {
         settings.edit(&[Edit::Remove(&["auth", "allowedKeys"], "leo"), Edit::Set(&["auth"], "apiKey", "ffffffffffffffff")]).expect("edits");
         assert_eq!(settings.now().auth.allowed_keys.keys().collect::<Vec<_>>(), ["kai"]);
         assert_eq!(settings.now().auth.api_key.as_ref().expect("set").reveal(), "ffffffffffffffff");
+    }
+
+    #[test]
+    fn rules_come_and_go_with_comments_kept() {
+        let rule = |text: &str| -> Rule { serde_yaml::from_str(text).expect("a rule") };
+        for section in [
+            "",
+            "approvals: {}\n",
+            "approvals:\n",
+            "approvals:\n  timeout: 5 # short\n",
+            "approvals:\n  rules: []\n",
+            "approvals:\n  # what may be\n  rules:\n    - do: deny # never\n      command: rm\n    # reading is fine\n    - {do: allow, tool: read}\n  timeout: 7\n",
+        ] {
+            let (dir, settings) = settings(&format!("# my node\n{KEY}{section}"));
+            let before = settings.now().approvals.rules.clone();
+            let (one, other) = (rule("{do: allow, command: 'git commit -m \"#x: *\" ;', agent: claude}"), rule("{do: ask, path: ~/x}"));
+            settings.add_rule(&one).expect(section);
+            settings.add_rule(&other).expect(section);
+            let text = fs::read_to_string(dir.path().join("config.yaml")).expect("reads");
+            assert_eq!(settings.now().approvals.rules, [before.clone(), vec![one.clone(), other.clone()]].concat(), "{text}");
+            for comment in ["# my node", "# mine", "# short", "# what may be", "# never", "# reading is fine"] {
+                assert!(!format!("# my node # mine {section}").contains(comment) || text.contains(comment), "{comment} in:\n{text}");
+            }
+            assert!(settings.remove_rule(before.len()).expect("edits"));
+            assert_eq!(settings.now().approvals.rules, [before.clone(), vec![other]].concat());
+            while !settings.now().approvals.rules.is_empty() {
+                assert!(settings.remove_rule(0).expect("edits"));
+            }
+            assert!(!settings.remove_rule(0).expect("nothing to do"));
+            assert!(fs::read_to_string(dir.path().join("config.yaml")).expect("reads").contains("# mine"));
+            settings.add_rule(&one).expect("again");
+            assert_eq!(settings.now().approvals.rules, [one]);
+        }
+        let (dir, settings) = settings(KEY);
+        assert!(settings.add_rule(&rule("{do: allow}")).expect_err("everything").to_string().contains("allows everything"));
+        assert_eq!(fs::read_to_string(dir.path().join("config.yaml")).expect("reads"), KEY);
     }
 
     #[test]
@@ -317,16 +462,5 @@ mod tests {
         fs::write(dir.path().join("config.yaml"), format!("{KEY}server: {{port: 1}}\n")).expect("writes");
         assert_eq!(settings.reload().expect("valid"), ["server.port"]);
         assert_eq!(settings.problem(), None);
-    }
-}
-
-impl Settings {
-    /// stub
-    pub fn add_rule(&self, _r: &loopsy_shared::config::Rule) -> Result<(), SettingsError> {
-        Ok(())
-    }
-    /// stub
-    pub fn remove_rule(&self, _r: usize) -> Result<(), SettingsError> {
-        Ok(())
     }
 }

@@ -186,8 +186,10 @@ impl Tasks {
         self.room(&config, may_wait)?;
         let id = TaskId::new();
         let (cwd, worktree) = if request.worktree {
-            let worktree = worktree::make(&cwd, &id, &parts.data).await?;
-            (worktree.cwd, Some(worktree.worktree))
+            let (cwd, id, data) = (cwd, id.clone(), parts.data.clone());
+            let making = tokio::task::spawn_blocking(move || worktree::make(&cwd, id.as_str(), &data));
+            let made = making.await.map_err(|error| TaskError::Files(io::Error::other(error)))??;
+            (made.cwd, Some(made.worktree))
         } else {
             (cwd, None)
         };

@@ -261,7 +261,7 @@ pub struct Rule {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tool: Option<String>,
     /// A command with its first arguments, such as `git log`, `cargo test --*` or `rm`. Every command of a command line must fit a rule that allows; one that fits is
-    /// enough for a rule that denies or asks.
+    /// enough for a rule that denies or asks. `*` stands for any text within a word, `;` at the end says that no more words may follow.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub command: Option<String>,
     /// A file or directory with all below it, absolute, below `~`, or `.` for the working directory. Every path of an input must fit a rule that allows.
@@ -285,6 +285,58 @@ pub enum RuleVerdict {
     Deny,
     /// A person is asked.
     Ask,
+}
+
+impl Rule {
+    /// Checks what types alone cannot.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence.
+    pub fn check(&self) -> Result<(), String> {
+        let fields = [
+            ("agent", &self.agent),
+            ("tool", &self.tool),
+            ("command", &self.command),
+            ("path", &self.path),
+            ("peer", &self.peer),
+            ("repository", &self.repository),
+        ];
+        if let Some((name, _)) = fields.iter().find(|(_, value)| value.as_ref().is_some_and(|value| value.trim().is_empty())) {
+            return Err(format!("`{name}` is empty; leave it out where anything fits"));
+        }
+        let what = self.tool.is_some() || self.command.is_some() || self.path.is_some();
+        if self.verdict == RuleVerdict::Allow && !what {
+            return Err("it allows everything; name a `tool`, a `command` or a `path`, or write `tool: \"*\"` if everything is meant".to_owned());
+        }
+        if fields.iter().all(|(_, value)| value.is_none()) {
+            return Err("it names nothing; write `tool: \"*\"` if everything is meant".to_owned());
+        }
+        if self.command.as_deref().is_some_and(|command| command.trim() == ";" || command.contains(['\n', '\0'])) {
+            return Err("`command` is one command on one line, such as `git log`".to_owned());
+        }
+        let placed = |path: &str, cwd: bool| path.starts_with('/') || path == "~" || path.starts_with("~/") || cwd && (path == "." || path.starts_with("./"));
+        if let Some(path) = self.path.as_ref().filter(|path| !placed(path, true)) {
+            return Err(format!("`{}` is neither an absolute path, nor one below `~`, nor `.`", crate::text::inert(path)));
+        }
+        if let Some(path) = self.repository.as_ref().filter(|path| !placed(path, false)) {
+            return Err(format!("the repository `{}` is neither an absolute path nor one below `~`", crate::text::inert(path)));
+        }
+        Ok(())
+    }
+}
+
+/// Reads `22:00-07:30`: minutes since midnight at which it begins and ends.
+pub fn quiet_hours(text: &str) -> Option<(u16, u16)> {
+    let time = |text: &str| {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let number = |text: &str, most: u16| {
+            let digits = (1..=2).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u16>().ok().filter(|number| digits && *number < most)
+        };
+        Some(number(hour, 24)? * 60 + number(minute, 60).filter(|_| minute.len() == 2)?)
+    };
+    let (begin, end) = text.split_once('-')?;
+    Some((time(begin)?, time(end)?))
 }
 
 section! {
@@ -311,7 +363,7 @@ section! {
         desktop: bool = false,
         /// Program and arguments that get it as JSON on standard input.
         command: Vec<String> = Vec::new(),
-        /// An address that gets it as JSON by POST; text for an `ntfy://` one.
+        /// An address that gets it as JSON by POST; as text where it begins with `ntfy://` (HTTPS) or `ntfy+http://`.
         #[serde(skip_serializing_if = "Option::is_none")]
         url: Option<Secret> = None,
         /// No notices between these times of the day: `22:00-07:30`.
@@ -491,6 +543,21 @@ impl Config {
                 return Err(ConfigError::value(format!("transfer: `{}` is not an absolute path", path.display())));
             }
         }
+        for (at, rule) in self.approvals.rules.iter().enumerate() {
+            rule.check().map_err(|what| ConfigError::value(format!("approvals.rules[{at}]: {what}")))?;
+        }
+        if let Some(quiet) = &self.notifications.quiet
+            && quiet_hours(quiet).is_none()
+        {
+            return Err(ConfigError::value(format!("notifications.quiet: `{}` is not a time of day; write it as `22:00-07:30`", crate::text::inert(quiet))));
+        }
+        if self.notifications.command.first().is_some_and(String::is_empty) {
+            return Err(ConfigError::value("notifications.command: the program has no name"));
+        }
+        let known = |url: &Secret| ["http://", "https://", "ntfy://", "ntfy+http://"].iter().any(|scheme| url.reveal().starts_with(scheme));
+        if self.notifications.url.as_ref().is_some_and(|url| !known(url)) {
+            return Err(ConfigError::value("notifications.url: the address does not begin with `https://`, `http://`, `ntfy://` or `ntfy+http://`"));
+        }
         Ok(())
     }
 
@@ -589,9 +656,28 @@ mod tests {
             ("execution: {maxConcurrent: 0}", "execution.maxConcurrent"),
             ("auth: {allowedKeys: {kai: \"sha256:12\"}}", "auth.allowedKeys.kai"),
             ("transfer: {allowedPaths: [here]}", "`here`"),
+            ("approvals: {rules: [{do: allow}]}", "approvals.rules[0]: it allows everything"),
+            ("approvals: {rules: [{do: allow, agent: claude}]}", "it allows everything"),
+            ("approvals: {rules: [{do: deny}]}", "it names nothing"),
+            ("approvals: {rules: [{do: allow, tool: '*'}, {do: maybe, tool: x}]}", "maybe"),
+            ("approvals: {rules: [{do: deny, command: ' '}]}", "`command` is empty"),
+            ("approvals: {rules: [{do: deny, path: src}]}", "`src`"),
+            ("approvals: {rules: [{do: deny, tool: x, repository: .}]}", "the repository `.`"),
+            ("notifications: {quiet: '22-7'}", "notifications.quiet"),
+            ("notifications: {url: 'ftp://x'}", "notifications.url"),
+            ("notifications: {command: ['']}", "notifications.command"),
         ] {
             let error = Config::parse(text).expect_err(text);
             assert!(error.message.contains(name), "{text}: {}", error.message);
+        }
+    }
+
+    #[test]
+    fn quiet_hours_are_times_of_the_day() {
+        assert_eq!(quiet_hours("22:00-07:30"), Some((22 * 60, 7 * 60 + 30)));
+        assert_eq!(quiet_hours("0:00 - 23:59"), Some((0, 23 * 60 + 59)));
+        for text in ["24:00-07:00", "22:60-07:00", "22:0-7:00", "22:00", "", "-", "a:00-07:00", "+1:00-07:00"] {
+            assert_eq!(quiet_hours(text), None, "{text}");
         }
     }
 

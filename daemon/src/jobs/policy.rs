@@ -5,8 +5,8 @@
 //! `pwsh` scripts beyond what they have in common with a shell's, copies under other names, and wrappers that it does not know. The allowlist is a wall as
 //! high as what it lets through.
 
-mod script;
-mod wrappers;
+pub(crate) mod script;
+pub(crate) mod wrappers;
 
 use std::{
     cell::RefCell,
@@ -205,7 +205,7 @@ fn same_program(one: &Path, other: &Path) -> bool {
 }
 
 /// A program's name without directory and ending, in lower case.
-fn normal(program: &str) -> String {
+pub(crate) fn normal(program: &str) -> String {
     let name = program.trim_end_matches('/').rsplit(['/', '\\']).next().unwrap_or_default().to_lowercase();
     let stem = [".exe", ".cmd", ".bat", ".com"].iter().find_map(|ending| name.strip_suffix(ending));
     stem.filter(|stem| !stem.is_empty()).unwrap_or(&name).to_owned()

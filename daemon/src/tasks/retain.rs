@@ -4,7 +4,10 @@ use std::{io, time::Duration};
 
 use loopsy_shared::{api::events::Event, time::Millis};
 
-use super::{Task, TaskError, Tasks, now, worktree};
+use super::{
+    Task, TaskError, Tasks, now,
+    worktree::{self, Removed},
+};
 use crate::store::{Kind, Write};
 
 /// How often is looked for what is too old.
@@ -48,10 +51,14 @@ impl Tasks {
             _ => Ok(()),
         });
         removed.await.map_err(io::Error::other).flatten().map_err(TaskError::Files)?;
-        if let Some(made) = made
-            && let Err(error) = worktree::remove(&made).await
-        {
-            tracing::info!(%error, worktree = %made.path, "the worktree of a deleted task stays");
+        if let Some(made) = made {
+            let removed = tokio::task::spawn_blocking(move || worktree::remove(&made));
+            match removed.await {
+                Ok(Ok(Removed::Gone)) => {}
+                Ok(Ok(Removed::Kept(why))) => tracing::info!(task = %task.id(), why, "the worktree of a deleted task stays"),
+                Ok(Err(error)) => tracing::warn!(task = %task.id(), %error, "the worktree of a deleted task stays"),
+                Err(error) => tracing::error!(%error, "a worktree was not removed"),
+            }
         }
         Ok(())
     }

@@ -49,7 +49,7 @@ pub struct DispatchTask {
     /// Milliseconds until the task is ended; `agents.timeout` when absent. Time in which only a person is waited for does not count.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub timeout: Option<super::execute::Timeout>,
-    /// Gives the task a git worktree and a branch of its own, beside the repository that `cwd` is in.
+    /// Gives the task a git worktree with a branch of its own, made from the repository that `cwd` is in. It lies in the node's data directory.
     #[serde(default)]
     pub worktree: bool,
     /// Whether the task waits when all places are taken; refused with 429 otherwise.
@@ -274,6 +274,9 @@ pub struct Worktree {
     pub path: String,
     /// The branch that was made for it.
     pub branch: String,
+    /// The commit that it began with.
+    #[serde(default)]
+    pub base: String,
 }
 
 /// An approval as the seed's clients know it.

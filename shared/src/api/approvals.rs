@@ -55,6 +55,9 @@ pub struct Approval {
     /// Rules that the agent offers to keep, by their place: what `always` can choose from.
     #[serde(default)]
     pub suggestions: Vec<Suggestion>,
+    /// Rules for the config, the narrowest, which together would have allowed this without asking: what can be kept with `POST /approvals/rules`.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
     /// What is asked, where it is a question.
     #[serde(default)]
     pub questions: Vec<Question>,

@@ -42,6 +42,9 @@ async fn add_rule(app: App, caller: Caller, request: AddRule) -> Result<Rules, A
 }
 
 async fn remove_rule(app: App, caller: Caller, request: RemoveRule) -> Result<Rules, ApiError> {
-    app.blocking(move |app| app.settings.remove_rule(request.index)).await??;
+    if !app.blocking(move |app| app.settings.remove_rule(request.index)).await?? {
+        let text = format!("There is no rule {} in `approvals.rules`, or the file was changed just now.", request.index);
+        return Err(ApiError::new(Code::InvalidRequest, text).hint("`loopsy approvals rules` lists them with their places."));
+    }
     rules(app, caller, ListRules {}).await
 }

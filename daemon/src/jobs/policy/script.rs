@@ -3,17 +3,38 @@
 
 use std::{collections::VecDeque, iter::Peekable, str::Chars};
 
-/// What a script would run.
+/// What a script would run, and what it touches by itself.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Script {
+pub(crate) struct Script {
     /// Simple commands as words without their quotes, without assignments and keywords before them.
-    pub(super) commands: Vec<Vec<String>>,
+    pub(crate) commands: Vec<Vec<String>>,
     /// Scripts in substitutions.
-    pub(super) inner: Vec<String>,
+    pub(crate) inner: Vec<String>,
+    /// Files that redirections write.
+    pub(crate) writes: Vec<String>,
+    /// Files that redirections read.
+    pub(crate) reads: Vec<String>,
+    /// Variables that it sets, with their values where they are written there.
+    pub(crate) variables: Vec<String>,
+    /// Whether it has anything that a shell may understand in another way than this reader does. `commands` then has what was found, and maybe not all.
+    pub(crate) unclear: bool,
+}
+
+/// What the next word is, where it is no part of the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redirect {
+    /// A file that is read.
+    Read,
+    /// A file that is written.
+    Write,
+    /// The last line of a document, or a text.
+    Data,
+    /// The number of another stream, or a file that is written.
+    Copy,
 }
 
 /// Stands in a word for output that nobody can know.
-const UNKNOWN: &str = "$()";
+pub(crate) const UNKNOWN: &str = "$()";
 
 /// Bytes of positional parameters that are expanded; past this, they are unknown.
 const EXPANSION: usize = 256 * 1024;
@@ -28,13 +49,13 @@ const BEFORE: [&str; 14] = ["if", "then", "elif", "else", "while", "until", "do"
 const DATA: [&str; 4] = ["for", "case", "select", "[["];
 
 /// Reads a script; `parameters` are `$0`, `$1` and so on.
-pub(super) fn parse(text: &str, parameters: &[String]) -> Script {
+pub(crate) fn parse(text: &str, parameters: &[String]) -> Script {
     let mut parser = Parser {
         chars: text.chars().peekable(),
         parameters,
         script: Script::default(),
         words: Vec::new(),
-        redirects: false,
+        redirects: None,
         documents: VecDeque::new(),
         cases: 0,
         pattern: false,
@@ -50,7 +71,7 @@ struct Parser<'a> {
     script: Script,
     words: Vec<String>,
     /// Whether the next word is a file, not a part of the command.
-    redirects: bool,
+    redirects: Option<Redirect>,
     /// Last lines of the documents that begin after the next newline, and whether they are expanded; the newest may still have to be read.
     documents: VecDeque<Option<(String, bool)>>,
     /// How many `case` are open.
@@ -81,10 +102,12 @@ impl Parser<'_> {
             }
         }
         self.end_command('\n');
+        self.script.unclear |= !self.documents.is_empty();
     }
 
     fn redirection(&mut self) {
         let first = self.chars.next();
+        self.script.unclear |= self.redirects.is_some();
         if self.chars.next_if_eq(&'(').is_some() {
             let inner = self.balanced('(', ')');
             self.script.inner.push(inner);
@@ -95,17 +118,36 @@ impl Parser<'_> {
             self.chars.next_if_eq(&'-');
             self.documents.push_back(None);
         }
-        self.redirects = true;
+        self.redirects = Some(match (first, rest.as_str()) {
+            (Some('<'), "") => Redirect::Read,
+            (Some('<'), "<" | "<<") => Redirect::Data,
+            (_, "&") => Redirect::Copy,
+            (_, "" | ">" | "|") => Redirect::Write,
+            _ => {
+                self.script.unclear = true;
+                Redirect::Write
+            }
+        });
     }
 
     fn word(&mut self) {
-        let (mut word, mut bare) = (String::new(), true);
+        let (mut word, mut bare, mut begun) = (String::new(), true, false);
         while let Some(c) = self.chars.next_if(|c| !c.is_whitespace() && !is_operator(*c) && !matches!(c, '<' | '>')) {
+            if c == '\\' && self.chars.next_if_eq(&'\n').is_some() {
+                if begun {
+                    continue;
+                }
+                return; // the line goes on, and no word has begun
+            }
+            begun = true;
             bare &= !matches!(c, '\'' | '"' | '\\' | '`' | '$');
             match c {
                 '\'' => self.until_quote(&mut word),
                 '"' => self.double_quoted(&mut word),
-                '\\' => word.extend(self.chars.next().filter(|c| *c != '\n')),
+                '\\' => {
+                    self.script.unclear |= self.chars.peek().is_none();
+                    word.extend(self.chars.next());
+                }
                 '$' if self.chars.next_if_eq(&'\'').is_some() => self.ansi_quoted(&mut word),
                 '$' if self.chars.peek() == Some(&'"') => {}
                 '$' => self.expansion(&mut word),
@@ -117,7 +159,13 @@ impl Parser<'_> {
     }
 
     fn until_quote(&mut self, word: &mut String) {
-        word.extend(std::iter::from_fn(|| self.chars.next().filter(|c| *c != '\'')));
+        while let Some(c) = self.chars.next() {
+            if c == '\'' {
+                return;
+            }
+            word.push(c);
+        }
+        self.script.unclear = true;
     }
 
     fn double_quoted(&mut self, word: &mut String) {
@@ -134,11 +182,13 @@ impl Parser<'_> {
                 c => word.push(c),
             }
         }
+        self.script.unclear = true;
     }
 
     fn ansi_quoted(&mut self, word: &mut String) {
         while let Some(c) = self.chars.next().filter(|c| *c != '\'') {
             let escaped = if c == '\\' { self.chars.next() } else { None };
+            self.script.unclear |= c == '\\';
             match escaped {
                 None => word.push(c),
                 Some('x') => self.number(word, 16, 2),
@@ -179,11 +229,15 @@ impl Parser<'_> {
                 self.chars.next();
                 self.parameter(c.encode_utf8(&mut [0; 4]), word);
             }
-            _ => word.push('$'),
+            next => {
+                self.script.unclear |= next == Some('\\'); // the line may go on, and with it the substitution
+                word.push('$');
+            }
         }
     }
 
     fn parameter(&mut self, name: &str, word: &mut String) {
+        self.script.unclear |= !is_plain(name);
         match name.parse::<usize>() {
             Ok(number) => {
                 let value = self.parameters.get(number).map_or("", String::as_str);
@@ -206,6 +260,7 @@ impl Parser<'_> {
     fn backticks(&mut self, word: &mut String) {
         let mut inner = String::new();
         while let Some(c) = self.chars.next().filter(|c| *c != '`') {
+            self.script.unclear |= matches!(c, '\'' | '"' | '\\') || self.chars.peek().is_none();
             inner.extend(if c == '\\' { self.chars.next() } else { Some(c) });
         }
         self.substitution(inner, word);
@@ -221,7 +276,16 @@ impl Parser<'_> {
     /// What comes before the bracket that closes the one just read.
     fn balanced(&mut self, open: char, close: char) -> String {
         let (mut text, mut depth, mut quote) = (String::new(), 1_usize, None);
+        let mut before = ' ';
         while let Some(c) = self.chars.next() {
+            let next = self.chars.peek().copied();
+            // Where brackets and quotes may count in another way than here.
+            self.script.unclear |= match quote {
+                None => c == '`' || c == '#' && !before.is_alphanumeric() || c == '$' && next == Some('\'') || c == '<' && next == Some('<'),
+                Some('"') => c == '`' || c == '$' && matches!(next, Some('(' | '{')),
+                Some(_) => false,
+            };
+            before = c;
             match c {
                 '\\' if quote != Some('\'') => {
                     text.push(c);
@@ -235,10 +299,11 @@ impl Parser<'_> {
                 _ => {}
             }
             if depth == 0 {
-                break;
+                return text;
             }
             text.push(c);
         }
+        self.script.unclear = true;
         text
     }
 
@@ -247,10 +312,9 @@ impl Parser<'_> {
         let (expansions, size) = (word.matches(ALL).count(), all.iter().map(|parameter| parameter.len() + size_of::<String>()).sum::<usize>());
         if expansions > 0 && !self.take_room(expansions.saturating_mul(size)) {
             self.words.push(UNKNOWN.to_owned());
-        } else if std::mem::take(&mut self.redirects) {
-            if let Some(last @ None) = self.documents.back_mut() {
-                *last = Some((word, bare));
-            }
+            self.script.unclear = true;
+        } else if let Some(redirect) = self.redirects.take() {
+            self.redirected(redirect, word, bare);
         } else if word.starts_with(ALL) && word.chars().count() == 1 {
             self.words.extend(all.iter().cloned());
         } else if bare && word.starts_with('{') && word.ends_with('}') && word.contains(',') {
@@ -260,9 +324,27 @@ impl Parser<'_> {
         }
     }
 
+    fn redirected(&mut self, redirect: Redirect, word: String, bare: bool) {
+        if let Some(last @ None) = self.documents.back_mut() {
+            self.script.unclear |=
+                redirect != Redirect::Data || word.is_empty() || !word.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'));
+            *last = Some((word, bare));
+            return;
+        }
+        let stream = word.strip_suffix('-').unwrap_or(&word);
+        match redirect {
+            Redirect::Read => self.script.reads.push(word),
+            Redirect::Copy if stream.chars().all(|c| c.is_ascii_digit()) => {}
+            Redirect::Write | Redirect::Copy => self.script.writes.push(word),
+            Redirect::Data => {}
+        }
+    }
+
     /// Ends a command with the character after it.
     fn end_command(&mut self, end: char) {
-        self.redirects = false;
+        self.script.unclear |= self.redirects.take().is_some();
+        // A function: its body is found, what it is called with is not.
+        self.script.unclear |= end == '(' && self.chars.peek() == Some(&')');
         let mut words = std::mem::take(&mut self.words);
         if self.pattern
             && let Some(first) = words.first_mut()
@@ -273,6 +355,7 @@ impl Parser<'_> {
         }
         let mut rest = words.as_slice();
         while let Some((first, after)) = rest.split_first() {
+            self.note(first, after);
             rest = match first.as_str() {
                 "function" => after.get(1..).unwrap_or_default(),
                 "coproc" if after.get(1).is_some_and(|word| BEFORE.contains(&word.as_str()) || DATA.contains(&word.as_str())) => &after[1..], // its name
@@ -296,6 +379,20 @@ impl Parser<'_> {
         }
     }
 
+    /// Writes down what a word at the place of a program says beside what it runs.
+    fn note(&mut self, first: &str, after: &[String]) {
+        match first {
+            "function" | "coproc" | "case" | "esac" | "select" => self.script.unclear = true,
+            "for" => {
+                self.script.unclear |= after.get(1).is_none_or(|word| word != "in") || after.iter().any(|word| matches!(word.as_str(), "do" | "{"));
+                self.script.variables.extend(after.first().cloned());
+            }
+            "[[" => self.script.unclear |= after.last().is_none_or(|word| word != "]]"),
+            word if is_assignment(word) => self.script.variables.push(word.to_owned()),
+            _ => {}
+        }
+    }
+
     fn skip_line(&mut self) {
         while self.chars.next_if(|c| *c != '\n').is_some() {}
     }
@@ -303,15 +400,19 @@ impl Parser<'_> {
     /// Passes over documents; what is substituted in them is run.
     fn documents(&mut self) {
         while let Some(last) = self.documents.pop_front() {
-            let mut text = String::new();
+            let (mut text, mut ended) = (String::new(), false);
             while self.chars.peek().is_some() {
                 let line: String = std::iter::from_fn(|| self.chars.next().filter(|c| *c != '\n')).collect();
                 if last.as_ref().is_none_or(|(last, _)| line.trim_start_matches('\t') == last) {
+                    self.script.unclear |= line.starts_with('\t'); // only some documents end so
+                    ended = true;
                     break;
                 }
                 text.extend([line.as_str(), "\n"]);
             }
+            self.script.unclear |= !ended;
             if last.is_some_and(|(_, expanded)| expanded) {
+                self.script.unclear |= text.contains(['$', '`', '\\']);
                 self.expand(&text);
             }
         }
@@ -333,13 +434,18 @@ const fn is_operator(c: char) -> bool {
     matches!(c, ';' | '|' | '&' | '(' | ')')
 }
 
+/// Whether what stands in `${..}` is a variable's value as it is: a name that is no number, and nothing done to it.
+fn is_plain(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 /// Whether a character makes a word stand for files.
-pub(super) const fn is_glob(c: char) -> bool {
+pub(crate) const fn is_glob(c: char) -> bool {
     matches!(c, '*' | '?' | '[')
 }
 
 /// Whether a pattern with `*`, `?` and `[...]` stands for a name.
-pub(super) fn glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n, mut star) = (0, 0, None);
     while n < name.len() {
@@ -376,7 +482,7 @@ fn one(pattern: &[char], c: char) -> Option<usize> {
 }
 
 /// Whether a word sets a variable: `NAME=value`.
-pub(super) fn is_assignment(word: &str) -> bool {
+pub(crate) fn is_assignment(word: &str) -> bool {
     let name = word.split_once('=').map(|(name, _)| name.strip_suffix('+').unwrap_or(name));
     name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'))
 }
@@ -420,6 +526,57 @@ mod tests {
             ("case x in\n[a-z]*) b\n;;\nesac\nr*", vec!["$()a-z]$()", "b", "r*"]),
         ] {
             assert_eq!(firsts(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_goes_on_makes_no_word() {
+        assert_eq!(parse("\\\n rm x \\\n  y", &[]).commands, [["rm", "x", "y"]]);
+        assert_eq!(firsts("true \\\n# '\nrm x #'"), ["true", "rm"]);
+    }
+
+    #[test]
+    fn files_and_variables_are_written_down() {
+        let script = parse("X=1 a >one 2>>two <three 2>&1 >&- &>four >&five <<<six; for y in z; do b >|seven; done", &[]);
+        assert_eq!((script.writes.join(" "), script.reads.join(" ")), ("one two four five seven".to_owned(), "three".to_owned()));
+        assert_eq!((script.variables.join(" "), script.unclear), ("X=1 y".to_owned(), false));
+    }
+
+    #[test]
+    fn what_a_shell_may_read_otherwise_is_unclear() {
+        for text in [
+            "a 'b",
+            "a \"b",
+            "a $(b",
+            "a `b",
+            "a <<X\nb",
+            "cat <<$(x)\nb\n$()",
+            "cat <<X\n\tX\nX",
+            "cat <<X\n$y\nX",
+            "$@",
+            "a $1",
+            "a ${x:-y}",
+            "a ${!x}",
+            "case x in esac",
+            "f() { a; }",
+            "function f { a; }",
+            "for x do a; done",
+            "select x in a; do b; done",
+            "coproc a",
+            "a $'\\x41'",
+            "a \"$\\\n(b)\"",
+            "$(a # b)",
+            "$(a \"$(b)\")",
+            "$(a <<X\nX\n)",
+            "a `b 'c'`",
+            "a <\\\n<b",
+            "a >",
+            "a\\",
+        ] {
+            assert!(parse(text, &[]).unclear, "{text}");
+        }
+        for text in ["a $(b 'c' \"d\") `e` \"$(f)\" $x ${y}", "cat <<'X'\nit's $y\nX\nb", "[[ -f a ]] && b", "if a; then b; fi", "a #b'", "a \\\n b"] {
+            assert!(!parse(text, &[]).unclear, "{text}");
         }
     }
 

@@ -4,7 +4,7 @@ use super::script::{self, is_assignment};
 
 /// What a wrapper would run.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Inner {
+pub(crate) enum Inner {
     /// A program with arguments.
     Program(Vec<String>),
     /// A shell script with its positional parameters.
@@ -58,7 +58,7 @@ const PREFIXES: [Prefix; 25] = [
 ];
 
 /// What a program of that name would run with these arguments.
-pub(super) fn inner(name: &str, args: &[String]) -> Vec<Inner> {
+pub(crate) fn inner(name: &str, args: &[String]) -> Vec<Inner> {
     match name {
         name if SHELLS.contains(&name.strip_suffix("static").map_or(name, |name| name.trim_end_matches(['-', '.']))) => shell(args),
         "pwsh" | "powershell" => powershell(args),

@@ -1,0 +1,355 @@
+//! What rules say about commands and paths, and that no disguise makes them say more.
+
+use std::fs;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn rules(text: &str) -> Vec<Rule> {
+    serde_yaml::from_str(text).expect("rules")
+}
+
+fn facts(tool: &str, input: &Value, cwd: &Path) -> Facts {
+    Facts::of("claude", tool, input, &[], cwd, Path::new("/home/leo"))
+}
+
+fn verdict(rules: &[Rule], tool: &str, input: &Value, cwd: &Path) -> Verdict {
+    let context = RuleContext { agent: "claude", tool, peer: None, cwd, repository: None, home: Path::new("/home/leo") };
+    decide(rules, &facts(tool, input, cwd), &context)
+}
+
+fn bash(rules: &[Rule], command: &str) -> RuleVerdict {
+    verdict(rules, "Bash", &json!({"command": command}), Path::new("/nowhere/cwd")).verdict
+}
+
+use RuleVerdict::{Allow, Ask, Deny};
+
+#[test]
+fn words_are_compared_with_words() {
+    for (pattern, command, expected) in [
+        ("git log", "git log", true),
+        ("git log", "git log --oneline", true),
+        ("git log", "/usr/bin/git log", true),
+        ("git log", "gitx log", false),
+        ("git log", "git logx", false),
+        ("git log", "./git log", false),
+        ("git log", "/tmp/git log", false),
+        ("git log", "git -C x log", false),
+        ("cargo test --*", "cargo test --all", true),
+        ("cargo test --*", "cargo test all", false),
+        ("cargo *", "cargo", true),
+        ("cargo *", "cargo build --release", true),
+        ("cargo * --release", "cargo build --release", true),
+        ("cargo * --release", "cargo --release", false),
+        ("cargo test ;", "cargo test", true),
+        ("cargo test ;", "cargo test --all", false),
+        ("git commit -m * ;", "git commit -m 'a message; with * and more'", true),
+        ("*", "anything at all", true),
+        ("npm run test:*", "npm run test:unit", true),
+        ("./build.sh", "./build.sh now", true),
+        ("./build.sh", "build.sh", false),
+    ] {
+        let rules = rules(&format!("[{{do: allow, tool: Bash, command: {}}}]", json!(pattern)));
+        assert_eq!(bash(&rules, command), if expected { Allow } else { Ask }, "{pattern}: {command}");
+    }
+}
+
+#[test]
+fn every_command_must_be_allowed() {
+    let rules = rules("[{do: allow, command: git log}, {do: allow, command: cargo test}, {do: allow, command: tail}]");
+    for (command, expected) in [
+        ("git log && cargo test | tail -5", Allow),
+        ("bash -lc 'cargo test 2>&1 | tail'", Allow),
+        ("RUST_LOG=debug timeout 60 cargo test", Allow),
+        ("cargo test > out.txt 2>/dev/null", Allow),
+        ("cargo test > /etc/x", Ask),
+        ("cargo test > ../x", Ask),
+        ("cargo test > $X", Ask),
+        ("cd sub && cargo test", Allow),
+        ("cd .. && cargo test", Ask),
+        ("git log; rm x", Ask),
+        ("git log $(rm x)", Ask),
+        ("git log `rm x`", Ask),
+        ("git log <(rm x)", Ask),
+        ("git log\nrm x", Ask),
+        ("git log & rm x", Ask),
+        ("git log || rm x", Ask),
+        ("PATH=. git log", Ask),
+        ("GIT_PAGER='rm x' git log", Ask),
+        ("env GIT_PAGER=x git log", Ask),
+        ("LANG=./x git log", Ask),
+        ("git() { rm x; }; git log", Ask),
+        ("alias git=rm; git log", Ask),
+        ("for PATH in .; do git log; done", Ask),
+        ("git log \"$(rm x)\"", Ask),
+        ("git log \"$\\\n(rm x)\"", Ask),
+        ("git log \\\n# '\nrm x #'", Ask),
+        ("tail <<EOF\n$(rm x)\nEOF", Ask),
+        ("tail <<EOF\na\\\nEOF\ngit log '\nEOF\nrm x #'", Ask),
+        ("git log ${X:-$(rm x)}", Ask),
+        ("git log ${X:-`rm x`}", Ask),
+        ("sh -c 'git log; rm x'", Ask),
+        ("sh -c \"git log\" x y", Ask),
+        ("bash --rcfile x -c 'git log'", Ask),
+        ("sudo git log", Ask),
+        ("set -- rm x; \"$@\"", Ask),
+        ("$X git log", Ask),
+        ("'git log'", Ask),
+        ("git\u{a0}log", Ask),
+        ("", Ask),
+        ("#git log", Ask),
+        ("(", Ask),
+    ] {
+        assert_eq!(bash(&rules, command), expected, "{command:?}");
+    }
+}
+
+#[test]
+fn what_is_denied_is_denied_in_every_disguise() {
+    let rules = rules("[{do: allow, tool: '*'}, {do: deny, command: rm}, {do: deny, command: git push}]");
+    for command in [
+        "rm x",
+        "/bin/rm x",
+        "./rm x",
+        "\\rm x",
+        "'r'm x",
+        "r\"m\" x",
+        "$'rm' x",
+        "RM x",
+        "env X=1 rm x",
+        "env -i rm x",
+        "sudo -u root rm x",
+        "sh -c 'rm x'",
+        "bash -lc \"rm x\"",
+        "echo x | xargs rm",
+        "find . -exec rm {} +",
+        "find . -name x -execdir rm {} ';'",
+        "command rm x",
+        "command -p rm x",
+        "exec rm x",
+        "nohup rm x &",
+        "timeout 5 rm x",
+        "nice -n 5 rm x",
+        "true && rm x",
+        "true; rm x",
+        "false || rm x",
+        "true | rm x",
+        "true & rm x",
+        "true\nrm x",
+        "$(rm x)",
+        "`rm x`",
+        "echo \"$(rm x)\"",
+        "cat <(rm x)",
+        "(rm x)",
+        "{ rm x; }",
+        "if true; then rm x; fi",
+        "while rm x; do true; done",
+        "for i in 1; do rm x; done",
+        "f() { rm x; }; f",
+        "case x in x) rm x;; esac",
+        "eval 'rm x'",
+        "eval rm x",
+        "trap 'rm x' EXIT",
+        "cat <<EOF\n$(rm x)\nEOF",
+        "X=1 rm x",
+        "! rm x",
+        "time rm x",
+        "coproc rm x",
+        "\\\n rm x",
+        "rm\\\n x",
+        "git push",
+        "git push --force",
+        "/usr/bin/git push",
+        "sh -c 'sh -c \"git push\"'",
+        "rm x >/dev/null",
+        ">/dev/null rm x",
+        "2>&1 rm x",
+        "busybox rm x",
+        "stdbuf -o0 rm x",
+        "fish -c 'rm x'",
+        "su -c 'rm x'",
+        "watch rm x",
+        "script -c 'rm x' /dev/null",
+        "flock f rm x",
+    ] {
+        assert_eq!(bash(&rules, command), Deny, "{command:?}");
+    }
+    // Nobody can say what these do: a person is asked, whatever is allowed.
+    for command in [
+        "$X x",
+        "r{m,x}",
+        "r? x",
+        "/bin/r* x",
+        "set rm x; \"$@\"",
+        "bash <<EOF\nrm x\nEOF",
+        "echo rm x | sh",
+        "git $X",
+        "git -C . push",
+        "git -c a=b push",
+        "${X}m x",
+        "fish -c 'x'",
+    ] {
+        assert_eq!(bash(&rules, command), Ask, "{command:?}");
+    }
+    assert_eq!(bash(&rules, "echo rm 'git push'"), Allow);
+    assert_eq!(bash(&rules, "git log"), Allow);
+}
+
+#[test]
+fn deny_beats_ask_beats_allow_in_any_order() {
+    let all = rules("[{do: deny, command: a}, {do: ask, command: b}, {do: allow, tool: shell}]");
+    for order in [[0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]] {
+        let rules: Vec<Rule> = order.iter().map(|at| all[*at].clone()).collect();
+        assert_eq!(["a", "b", "c", "b; a", "c; b", "$X; a"].map(|command| bash(&rules, command)), [Deny, Ask, Allow, Deny, Ask, Deny], "{order:?}");
+    }
+    let verdict = verdict(&all, "Bash", &json!({"command": "c | a -x"}), Path::new("/"));
+    assert_eq!((verdict.rule.as_deref(), verdict.index), (Some("deny command=\"a\""), Some(0)));
+    assert_eq!((verdict.why.as_str(), verdict.commands), ("The command `a -x` fits a rule that denies.", vec!["c".to_owned(), "a -x".to_owned()]));
+}
+
+#[test]
+fn paths_are_where_they_lead() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let cwd = dir.path().join("cwd");
+    fs::create_dir_all(cwd.join("src")).expect("makes");
+    fs::create_dir(dir.path().join("out")).expect("makes");
+    std::os::unix::fs::symlink("../../out", cwd.join("src/link")).expect("links");
+    let inside = rules("[{do: allow, tool: edit, path: .}, {do: deny, path: ./src/secret}]");
+    let edit = |rules: &[Rule], path: &str| verdict(rules, "Write", &json!({"file_path": path, "content": ""}), &cwd).verdict;
+    for (path, expected) in [
+        ("src/a", Allow),
+        ("a/../b", Allow),
+        ("../out/x", Ask),
+        ("src/link/x", Ask),
+        ("/etc/passwd", Ask),
+        ("src/secret/x", Deny),
+        ("src/x/../secret", Deny),
+        ("~/x", Ask),
+    ] {
+        assert_eq!(edit(&inside, path), expected, "{path}");
+    }
+    assert_eq!(verdict(&inside, "Read", &json!({"file_path": "src/a"}), &cwd).verdict, Ask);
+    assert_eq!(verdict(&inside, "Write", &json!({"file_path": "a", "path": "/etc/x", "content": ""}), &cwd).verdict, Ask);
+    let changes = json!({"changes": [{"path": "a", "kind": "add", "diff": "x"}, {"path": "../b", "kind": "add", "diff": "x"}]});
+    assert_eq!(verdict(&inside, "fileChange", &changes, &cwd).verdict, Ask);
+    let both = rules(&format!("[{{do: allow, tool: edit, path: .}}, {{do: allow, path: {}}}, {{do: allow, command: echo}}]", dir.path().join("out").display()));
+    assert_eq!(
+        verdict(&both, "fileChange", &json!({"changes": [{"path": "a", "kind": "add", "diff": "x"}, {"path": "../out/b", "kind": "add", "diff": "x"}]}), &cwd)
+            .verdict,
+        Allow
+    );
+    let shell = |command: &str| verdict(&both, "Bash", &json!({"command": command}), &cwd).verdict;
+    assert_eq!((shell("echo x > ../out/y"), shell("echo x > ../y"), shell("ls ../out")), (Allow, Ask, Ask));
+}
+
+#[test]
+fn rules_are_for_whom_they_name() {
+    let rules = rules(
+        "[{do: allow, tool: 'mcp__docs__*'}, {do: allow, tool: read, agent: codex}, {do: allow, tool: fetch, peer: kai}, {do: allow, tool: edit, repository: ~/x}, {do: deny, tool: AskUserQuestion, peer: bob}]",
+    );
+    let check = |agent: &str, tool: &str, peer: Option<&str>, repository: Option<&str>| {
+        let facts = Facts::of(agent, tool, &json!({"path": "a"}), &[], Path::new("/nowhere"), Path::new("/home/leo"));
+        let context = RuleContext { agent, tool, peer, cwd: Path::new("/nowhere"), repository: repository.map(Path::new), home: Path::new("/home/leo") };
+        decide(&rules, &facts, &context).verdict
+    };
+    assert_eq!((check("claude", "mcp__docs__get", None, None), check("claude", "mcp__other__get", None, None)), (Allow, Ask));
+    assert_eq!((check("codex", "read", None, None), check("claude", "Read", None, None)), (Allow, Ask));
+    assert_eq!((check("claude", "WebFetch", Some("kai"), None), check("claude", "WebFetch", None, None)), (Allow, Ask));
+    assert_eq!((check("claude", "Edit", None, Some("/home/leo/x")), check("claude", "Edit", None, None)), (Allow, Ask));
+    assert_eq!((check("claude", "AskUserQuestion", Some("bob"), None), check("claude", "AskUserQuestion", None, None)), (Deny, Ask));
+    assert_eq!(verdict(&self::rules("[{do: allow, tool: '*'}]"), "AskUserQuestion", &json!({}), Path::new("/")).verdict, Ask);
+}
+
+#[test]
+fn a_rule_made_from_an_approval_allows_that_and_no_more() {
+    let approval = |tool: &str, input: Value| -> Approval {
+        serde_json::from_value(json!({"id": "a", "nodeId": "n", "node": "leo", "taskId": "t", "agent": "claude", "kind": "tool", "tool": tool, "input": input, "sha256": "", "cwd": "/nowhere/cwd",
+            "askedAt": 0, "expiresAt": 0, "state": "pending"}))
+        .expect("an approval")
+    };
+    let cwd = Path::new("/nowhere/cwd");
+    let made = |tool: &str, input: Value| rules_from(&approval(tool, input.clone()), &facts(tool, &input, cwd), None);
+    for command in ["cargo test --all", "git commit -m 'a b'", "ls *.rs", "a; b | c > ../x", "bash -lc 'cargo test'"] {
+        let input = json!({"command": command});
+        let rules = made("Bash", input.clone());
+        assert_eq!(verdict(&rules, "Bash", &input, cwd).verdict, Allow, "{command}: {rules:?}");
+        assert_eq!(
+            bash(&rules, &format!("{command} --more")),
+            if command.ends_with('\'') && command.starts_with("bash") { Ask } else { bash(&rules, &format!("{command} --more")) }
+        );
+    }
+    assert_eq!(bash(&made("Bash", json!({"command": "cargo test"})), "cargo test --all"), Ask);
+    assert_eq!(made("Bash", json!({"command": "$X"})), []);
+    let edit = json!({"file_path": "a", "content": "x"});
+    assert_eq!(verdict(&made("Write", edit.clone()), "Write", &edit, cwd).verdict, Allow);
+    assert_eq!(verdict(&made("Write", edit), "Write", &json!({"file_path": "b", "content": "x"}), cwd).verdict, Ask);
+    let two = json!({"command": "a; b"});
+    assert_eq!(rule_from(&approval("Bash", two.clone()), &facts("Bash", &two, cwd), None), None);
+}
+
+fn word() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "rm", "git", "push", "log", "x", "sh", "-c", "'rm x'", "$X", "$(rm)", ";", "&&", "|", "\n", "env", "A=1", "sudo", "(", ")", "{", "}", ">", "/etc/x",
+        "<<E", "E", "\"", "'", "\\", "if", "then", "fi", "for", "in", "do", "done", "#",
+    ])
+}
+
+fn rule() -> impl Strategy<Value = Rule> {
+    (prop::sample::select(vec![Allow, Deny, Ask]), prop::sample::select(vec![None, Some("rm"), Some("git"), Some("git push"), Some("sh"), Some("*")])).prop_map(
+        |(verdict, command)| Rule {
+            verdict,
+            agent: None,
+            tool: Some("*".to_owned()),
+            command: command.map(str::to_owned),
+            path: None,
+            peer: None,
+            repository: None,
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn another_deny_never_allows(words in prop::collection::vec(word(), 0..12), rules in prop::collection::vec(rule(), 0..5), command in prop::sample::select(vec!["rm", "git push", "x", "*"]), at in 0_usize..6) {
+        let text = words.join(" ");
+        let before = bash(&rules, &text);
+        let mut more = rules.clone();
+        let deny = Rule { verdict: Deny, command: Some(command.to_owned()), ..self::rules("[{do: deny, tool: '*'}]").remove(0) };
+        more.insert(at.min(rules.len()), deny);
+        let after = bash(&more, &text);
+        prop_assert!(after != Allow || before == Allow, "{}: {:?} {:?}", text, before, after);
+        prop_assert!(before != Deny || after == Deny);
+    }
+
+    #[test]
+    fn no_wrapping_makes_a_denied_command_allowed(wraps in prop::collection::vec(0_usize..16, 0..5), rules in prop::collection::vec(rule(), 0..4)) {
+        let mut rules = rules;
+        rules.extend(self::rules("[{do: deny, command: rm}, {do: allow, tool: '*'}]"));
+        let text = wraps.iter().fold("rm x".to_owned(), |inner, wrap| match wrap {
+            0 => format!("sh -c '{}'", inner.replace('\'', "'\\''")),
+            1 => format!("env {inner}"),
+            2 => format!("true; {inner}"),
+            3 => format!("({inner})"),
+            4 => format!("echo $({inner})"),
+            5 => format!("sudo {inner}"),
+            6 => format!("timeout 5 {inner}"),
+            7 => format!("X=1 {inner}"),
+            8 => format!("true | {inner} | true"),
+            9 => format!("if true; then {inner}; fi"),
+            10 => format!("\\\n {inner}"),
+            11 => format!("xargs {inner}"),
+            12 => format!("cat <(\n{inner}\n)"),
+            13 => format!("{inner} &"),
+            14 => format!("nohup {inner} > log 2>&1"),
+            _ => format!("bash -lc '{}'", inner.replace('\'', "'\\''")),
+        });
+        prop_assert_ne!(bash(&rules, &text), Allow, "{}", text);
+    }
+
+    #[test]
+    fn any_text_gets_an_answer(text in ".{0,200}", rules in prop::collection::vec(rule(), 0..4)) {
+        bash(&rules, &text);
+    }
+}
