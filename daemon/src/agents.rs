@@ -4,6 +4,7 @@
 //! every driver can be run against a recorded conversation.
 
 pub(crate) mod claude;
+pub(crate) mod codex;
 pub(crate) mod driver;
 mod pick;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::{
     claude::Claude,
+    codex::Codex,
     driver::{Ask, Driver, Start, Step, Steps, Wire},
 };
 
@@ -39,6 +40,7 @@ pub(super) fn decided(decision: Decision) -> Decided {
 fn driver(agent: &str, start: Start) -> Box<dyn Driver> {
     match agent {
         "claude" => Box::new(Claude::new(start)),
+        "codex" => Box::new(Codex::new(start)),
         other => panic!("no driver for {other}"),
     }
 }
@@ -102,12 +104,18 @@ pub(super) fn replay(transcript: &str) -> Steps {
     for line in lines {
         let mut entry: Value = serde_json::from_str(line).expect("JSON");
         if let Some(line) = entry["sent"].as_str() {
-            let expected: Value = serde_json::from_str(line).expect("JSON");
+            let mut expected: Value = serde_json::from_str(line).expect("JSON");
             let mut actual: Value = serde_json::from_str(&sent.pop_front().unwrap_or_else(|| panic!("not sent: {line}"))).expect("JSON");
             // Ids of messages are random.
             if let (Some(old), Some(new)) = (expected["uuid"].as_str(), actual["uuid"].as_str()) {
                 ids.push((old.to_owned(), new.to_owned()));
                 actual["uuid"] = old.into();
+            }
+            // Our version is of no account.
+            for line in [&mut actual, &mut expected] {
+                if let Some(version) = line.pointer_mut("/params/clientInfo/version") {
+                    version.take();
+                }
             }
             assert_eq!(actual, expected, "something else was sent");
             continue;
