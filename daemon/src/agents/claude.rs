@@ -117,6 +117,8 @@ pub(crate) struct Claude {
     models: Vec<Value>,
     /// The last error of its own that it put into words, and the kind of it.
     trouble: Option<String>,
+    /// What it took.
+    spent: ending::Spent,
     /// Number of the next request to it.
     request: u64,
 }
@@ -144,6 +146,7 @@ impl Claude {
             init: None,
             models: Vec::new(),
             trouble: None,
+            spent: ending::Spent::default(),
             request: 0,
         }
     }
@@ -225,7 +228,7 @@ impl Claude {
     fn result(&mut self, message: &Value) -> Steps {
         let withdrawn = self.asks.drain().map(|(key, _)| Step::Withdraw { key, why: "The turn is over.".to_owned() });
         let mut steps: Steps = withdrawn.collect();
-        let (event, turn, last) = ending::ending(message, self.stopping, self.trouble.take().as_deref(), self.start.resume.as_deref());
+        let (event, turn, last) = ending::ending(message, &mut self.spent, self.stopping, self.trouble.take().as_deref(), self.start.resume.as_deref());
         steps.push(event);
         self.tools.clear();
         self.plan = None;

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::{HashMap, VecDeque};
 
 use loopsy_shared::api::{
-    ai_tasks::{TaskEventKind, Usage},
+    ai_tasks::{PermissionMode, TaskEventKind, Usage},
     approvals::{Decided, Decision},
 };
 use serde_json::{Map, Value, json};
@@ -62,6 +62,8 @@ pub(crate) struct Codex {
     request: u64,
     /// Requests that were not answered.
     calls: HashMap<u64, Call>,
+    /// Whether it did not take what not every version takes.
+    plain: bool,
     /// The thread.
     thread: Option<String>,
     /// The turn that runs, once it has a name.
@@ -91,6 +93,7 @@ impl Codex {
             start,
             request: 0,
             calls: HashMap::new(),
+            plain: false,
             thread: None,
             turn: None,
             works: false,
@@ -171,6 +174,11 @@ impl Codex {
                 let session = self.start.resume.as_deref().unwrap_or_default();
                 vec![failed(format!("Codex has no session `{session}`. Start a new task instead."))]
             }
+            (Call::Thread, Some(_)) if !self.plain && self.start.permission_mode == PermissionMode::Default => {
+                self.plain = true;
+                let (method, params) = launch::thread(&self.start, true);
+                vec![self.call(Call::Thread, method, params)]
+            }
             (Call::Initialize | Call::Thread, Some(error)) => vec![failed(format!("Codex could not begin: {}", events::message(error)))],
             (Call::Turn, Some(error)) => {
                 self.works = false;
@@ -195,7 +203,7 @@ impl Codex {
     fn initialized(&mut self, result: &Value) -> Steps {
         let version = pick::text(result, "userAgent").and_then(|agent| agent.split_once('/')).and_then(|(_, rest)| rest.split_whitespace().next());
         let known = Step::Known { session: None, model: None, version: version.map(str::to_owned) };
-        let (method, params) = launch::thread(&self.start);
+        let (method, params) = launch::thread(&self.start, false);
         vec![known, Step::Send(json!({"method": "initialized"}).to_string()), self.call(Call::Thread, method, params)]
     }
 

@@ -9,13 +9,14 @@ use super::super::{
 };
 
 /// The event, the end of the turn, and whether the process ends with it whatever else was said to it.
-pub(super) fn ending(message: &Value, stopping: bool, trouble: Option<&str>, resume: Option<&str>) -> (Step, Turn, bool) {
+pub(super) fn ending(message: &Value, spent: &mut Spent, stopping: bool, trouble: Option<&str>, resume: Option<&str>) -> (Step, Turn, bool) {
+    spent.add(message);
     let outcome = outcome(message, stopping, trouble, resume);
     let last = matches!(outcome, Outcome::OverBudget | Outcome::Parked);
     let turn = Turn {
         text: pick::owned(message, "result").filter(|_| outcome == Outcome::Done),
-        cost_usd: pick::amount(message, "total_cost_usd"),
-        usage: usage(message),
+        cost_usd: spent.cost_usd,
+        usage: spent.usage,
         duration: pick::count(message, "duration_ms"),
         outcome,
     };
@@ -71,13 +72,38 @@ fn sentence(message: &Value, subtype: &str, trouble: Option<&str>, resume: Optio
     }
 }
 
-/// Tokens of the process so far: of all its models together. (`usage` counts one turn only.)
-fn usage(message: &Value) -> Usage {
-    let models = message.get("modelUsage").and_then(Value::as_object).into_iter().flat_map(Map::values);
+/// What the process took so far. Claude Code's own totals are those of the session, with what earlier processes took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spent {
+    /// US dollars.
+    cost_usd: Option<f64>,
+    /// Tokens.
+    usage: Usage,
+}
+
+impl Spent {
+    /// Adds what was taken since the last result. An older version does not tell that, but only its totals.
+    fn add(&mut self, message: &Value) {
+        match message.get("model_usage_since_last_result").filter(|models| models.is_object()) {
+            Some(models) => {
+                let cost: f64 = models.as_object().into_iter().flat_map(Map::values).filter_map(|model| pick::amount(model, "costUSD")).sum();
+                self.cost_usd = Some(self.cost_usd.unwrap_or(0.0) + cost);
+                self.usage = pick::sum(self.usage, tokens(models));
+            }
+            None => {
+                self.cost_usd = pick::amount(message, "total_cost_usd").or(self.cost_usd);
+                self.usage = message.get("modelUsage").map_or(self.usage, tokens);
+            }
+        }
+    }
+}
+
+/// Tokens of all models together. (`usage` counts those of one turn of the main one.)
+fn tokens(models: &Value) -> Usage {
     let one = |model: &Value| Usage {
         input_tokens: pick::count(model, "inputTokens").unwrap_or(0).saturating_add(pick::count(model, "cacheCreationInputTokens").unwrap_or(0)),
         output_tokens: pick::count(model, "outputTokens").unwrap_or(0),
         cached_tokens: pick::count(model, "cacheReadInputTokens").unwrap_or(0),
     };
-    models.map(one).fold(Usage::default(), pick::sum)
+    models.as_object().into_iter().flat_map(Map::values).map(one).fold(Usage::default(), pick::sum)
 }

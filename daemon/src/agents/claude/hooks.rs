@@ -17,20 +17,9 @@ use super::{
     asks, events,
 };
 
-/// Events that an interactive run tells of. `PermissionRequest` is the one that asks.
-pub(super) const EVENTS: &[&str] = &[
-    "SessionStart",
-    "UserPromptSubmit",
-    "PreToolUse",
-    "PermissionRequest",
-    "PostToolUse",
-    "PostToolUseFailure",
-    "Notification",
-    "PreCompact",
-    "Stop",
-    "StopFailure",
-    "SessionEnd",
-];
+/// Events that an interactive run tells of. It asks with another one, `PermissionRequest`.
+pub(super) const EVENTS: &[&str] =
+    &["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "PostToolUseFailure", "Notification", "PreCompact", "Stop", "StopFailure", "SessionEnd"];
 
 /// What a hook's event means.
 #[derive(Debug, Clone, Default, PartialEq)]

@@ -12,8 +12,11 @@ use super::super::driver::Start;
 /// The longest prompt that goes as an argument. Linux takes 128 KiB for one.
 const ARGUMENT: usize = 100 * 1024;
 
-/// Seconds that a hook may take. A person is asked meanwhile; the daemon's own limit is shorter.
-const HOOK_TIMEOUT: u64 = 7 * 24 * 60 * 60;
+/// Seconds that a hook may take that only tells something: the daemon answers at once.
+const TELL_TIMEOUT: u64 = 30;
+
+/// Seconds that a hook may take that asks. A person is asked meanwhile; the daemon's own limit is shorter.
+const ASK_TIMEOUT: u64 = 7 * 24 * 60 * 60;
 
 /// Tools that change nothing: with `park`, everything else goes through the hook.
 const READ_ONLY: &[&str] = &[
@@ -93,14 +96,17 @@ const fn mode(mode: PermissionMode) -> &'static str {
 /// Hooks of this run alone.
 fn settings(start: &Start) -> Option<Value> {
     let [program, arguments @ ..] = start.hook.as_deref()? else { return None };
-    let hook = json!({"type": "command", "command": program, "args": arguments, "timeout": HOOK_TIMEOUT, "onFailure": "block"});
-    let entry = |matcher: &str| json!([{"matcher": matcher, "hooks": [hook]}]);
+    let entry = |matcher: &str, hook: Value| json!([{"matcher": matcher, "hooks": [hook]}]);
+    // When the daemon cannot be asked, the answer is no.
+    let asks = json!({"type": "command", "command": program, "args": arguments, "timeout": ASK_TIMEOUT, "onFailure": "block"});
+    // What could not be told stops nobody's work.
+    let tells = json!({"type": "command", "command": program, "args": arguments, "timeout": TELL_TIMEOUT});
     let mut hooks = Map::new();
     if start.interactive {
-        hooks.extend(super::hooks::EVENTS.iter().map(|event| ((*event).to_owned(), entry("*"))));
-    }
-    if start.park && !start.interactive {
-        hooks.insert("PreToolUse".to_owned(), entry(&format!("^(?!({})$).*$", READ_ONLY.join("|"))));
+        hooks.extend(super::hooks::EVENTS.iter().map(|event| ((*event).to_owned(), entry("*", tells.clone()))));
+        hooks.insert("PermissionRequest".to_owned(), entry("*", asks));
+    } else if start.park {
+        hooks.insert("PreToolUse".to_owned(), entry(&format!("^(?!({})$).*$", READ_ONLY.join("|")), asks));
     }
     (!hooks.is_empty()).then(|| json!({"hooks": hooks}))
 }

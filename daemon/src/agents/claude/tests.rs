@@ -82,6 +82,7 @@ fn on_its_own_screen_the_prompt_comes_last_behind_two_dashes_and_a_long_one_is_p
         serde_json::from_str(&launch.args[launch.args.iter().position(|argument| argument == "--settings").expect("settings") + 1]).expect("JSON");
     let hook = &settings["hooks"]["PermissionRequest"][0]["hooks"][0];
     assert_eq!((&hook["command"], &hook["args"], &hook["onFailure"]), (&json!("/bin/loopsy"), &json!(["hook"]), &json!("block")));
+    assert_eq!(settings["hooks"]["PostToolUse"][0]["hooks"][0].get("onFailure"), None, "what only tells stops nobody");
     let long = Start { prompt: format!("!touch it\x1b[201~\r{}", "x".repeat(200 * 1024)), ..start };
     assert!(Claude::new(long.clone()).launch().args.iter().all(|argument| argument.len() < 128 * 1024));
     let paste = typed(&long).expect("a paste");
@@ -172,6 +173,20 @@ fn a_question_that_is_open_when_the_turn_ends_is_withdrawn() {
     let steps = claude.heard(&json!({"type": "result", "subtype": "success"}).to_string());
     assert!(matches!(&steps[0], Step::Withdraw { key, .. } if key == "q"));
     assert!(matches!(steps.last(), Some(Step::Turn(Turn { outcome: Outcome::Done, .. }))));
+}
+
+#[test]
+fn what_a_process_took_is_counted_apart_from_what_its_session_took_before() {
+    let models = |tokens: u64, cost: f64| json!({"m": {"inputTokens": tokens, "outputTokens": 1, "cacheReadInputTokens": 2, "costUSD": cost}});
+    let result = |total: f64, since: Value| json!({"type": "result", "subtype": "success", "total_cost_usd": total, "modelUsage": models(900, 9.0), "model_usage_since_last_result": since});
+    let mut claude = claude();
+    let mut turn = |result: Value| match claude.heard(&result.to_string()).pop() {
+        Some(Step::Turn(turn)) => (turn.cost_usd, turn.usage.input_tokens, turn.usage.cached_tokens),
+        other => panic!("{other:?} is no end"),
+    };
+    assert_eq!(turn(result(9.5, models(10, 0.5))), (Some(0.5), 10, 2));
+    assert_eq!(turn(result(9.75, models(5, 0.25))), (Some(0.75), 15, 4));
+    assert_eq!(turn(result(9.75, Value::Null)), (Some(9.75), 900, 2), "an older version");
 }
 
 #[test]

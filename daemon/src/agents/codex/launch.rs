@@ -8,12 +8,14 @@ use super::super::driver::{Start, Step};
 /// When it asks, and what its sandbox lets it do without asking.
 ///
 /// * `default`: before every command that is not known to only read, and before every change of a file. What was allowed runs in the sandbox, so it changes
-///   nothing outside the working directory; for that it asks again.
+///   nothing outside the working directory; for that it asks again. Where Codex does not take that (its own screen does not), it can only read, and asks for
+///   everything else.
 /// * `acceptEdits`: files in the working directory are changed, and commands run in the sandbox, without asking. What needs more is asked.
 /// * `plan` and `dontAsk`: it reads, and nobody is asked.
 /// * `bypassPermissions`: no sandbox, and nobody is asked.
-const fn policy(mode: PermissionMode) -> (&'static str, &'static str) {
+const fn policy(mode: PermissionMode, plain: bool) -> (&'static str, &'static str) {
     match mode {
+        PermissionMode::Default if plain => ("on-request", "read-only"),
         PermissionMode::Default => ("untrusted", "workspace-write"),
         PermissionMode::AcceptEdits => ("on-request", "workspace-write"),
         PermissionMode::Plan | PermissionMode::DontAsk => ("never", "read-only"),
@@ -28,7 +30,7 @@ const PLAN: &str = "Only make a plan for what you are asked to do, and say it. C
 pub(super) fn args(start: &Start) -> Vec<String> {
     let mut args: Vec<String> = Vec::new();
     if start.interactive {
-        let (approval, sandbox) = policy(start.permission_mode);
+        let (approval, sandbox) = policy(start.permission_mode, true);
         args.extend(start.resume.iter().map(|_| "resume".to_owned()));
         args.extend(["--ask-for-approval", approval, "--sandbox", sandbox].map(str::to_owned));
         args.extend(start.model.iter().map(|model| format!("--model={model}")));
@@ -43,9 +45,9 @@ pub(super) fn args(start: &Start) -> Vec<String> {
     args
 }
 
-/// The request that begins the thread, or goes on with one.
-pub(super) fn thread(start: &Start) -> (&'static str, Value) {
-    let (approval, sandbox) = policy(start.permission_mode);
+/// The request that begins the thread, or goes on with one. `plain` leaves out what not every version takes.
+pub(super) fn thread(start: &Start, plain: bool) -> (&'static str, Value) {
+    let (approval, sandbox) = policy(start.permission_mode, plain);
     let mut params = Map::from_iter([
         ("cwd".to_owned(), json!(start.cwd)),
         ("approvalPolicy".to_owned(), json!(approval)),

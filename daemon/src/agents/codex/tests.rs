@@ -189,6 +189,19 @@ fn a_run_that_cannot_begin_fails_with_a_sentence() {
 }
 
 #[test]
+fn a_version_that_does_not_take_the_strict_policy_can_only_read_and_asks_for_the_rest() {
+    let mut codex = Codex::new(Start { prompt: "do it".to_owned(), ..Start::default() });
+    codex.start();
+    codex.heard(&json!({"id": 1, "result": {}}).to_string());
+    let refused = |id: u64| json!({"id": id, "error": {"code": -32600, "message": "unknown variant `untrusted`"}}).to_string();
+    let again = sent(&codex.heard(&refused(2)));
+    assert_eq!((again[0]["params"]["approvalPolicy"].clone(), again[0]["params"]["sandbox"].clone()), (json!("on-request"), json!("read-only")));
+    assert!(matches!(codex.heard(&refused(3)).as_slice(), [Step::Turn(Turn { outcome: Outcome::Failed(_), .. })]), "once");
+    let args = Codex::new(Start { prompt: "-x".to_owned(), interactive: true, ..Start::default() }).launch().args;
+    assert_eq!(args, ["--ask-for-approval", "on-request", "--sandbox", "read-only", "--", "-x"]);
+}
+
+#[test]
 fn helpers_do_not_end_the_turn_and_do_not_speak_for_the_agent() {
     let mut codex = working();
     let told = |method: &str, params: Value| json!({"method": method, "params": params}).to_string();
@@ -205,7 +218,7 @@ fn helpers_do_not_end_the_turn_and_do_not_speak_for_the_agent() {
 
 #[test]
 fn every_mode_has_a_policy_and_what_it_cannot_do_is_said() {
-    let params = |mode| launch::thread(&Start { permission_mode: mode, ..Start::default() }).1;
+    let params = |mode| launch::thread(&Start { permission_mode: mode, ..Start::default() }, false).1;
     let policy = |mode| (params(mode)["approvalPolicy"].clone(), params(mode)["sandbox"].clone());
     assert_eq!(policy(PermissionMode::Default), (json!("untrusted"), json!("workspace-write")));
     assert_eq!(policy(PermissionMode::AcceptEdits), (json!("on-request"), json!("workspace-write")));
