@@ -285,21 +285,23 @@ impl Codex {
 
     /// Codex tells something.
     fn told(&mut self, method: &str, params: &Value, line: &str) -> Steps {
-        // Helpers that it starts have threads of their own.
+        // Subagents that it starts have threads of their own.
         let thread = pick::text(params, "threadId");
-        let helper = thread.filter(|thread| self.thread.as_deref().is_some_and(|own| own != *thread)).map(str::to_owned);
+        let subagent = thread.filter(|thread| self.thread.as_deref().is_some_and(|own| own != *thread)).map(str::to_owned);
         match method {
             "serverRequest/resolved" => {
                 let key = params.get("requestId").map(Value::to_string).filter(|key| self.asks.remove(key).is_some());
                 key.map(|key| Step::Withdraw { key, why: "The agent no longer asks.".to_owned() }).into_iter().collect()
             }
-            "turn/started" if helper.is_none() => self.turn_is(params.get("turn").and_then(|turn| pick::owned(turn, "id"))),
-            "turn/completed" if helper.is_none() => self.completed(params),
+            "turn/started" if subagent.is_none() => self.turn_is(params.get("turn").and_then(|turn| pick::owned(turn, "id"))),
+            "turn/completed" if subagent.is_none() => self.completed(params),
             "turn/started" | "turn/completed" => Steps::new(),
             // When it goes on with a thread it tells once more what the turn before took.
-            "thread/tokenUsage/updated" if helper.is_none() && self.turn.is_some() && pick::text(params, "turnId") == self.turn.as_deref() => self.used(params),
+            "thread/tokenUsage/updated" if subagent.is_none() && self.turn.is_some() && pick::text(params, "turnId") == self.turn.as_deref() => {
+                self.used(params)
+            }
             "account/rateLimits/updated" => self.limited(params),
-            _ => self.items.told(method, params, helper.as_deref(), line),
+            _ => self.items.told(method, params, subagent.as_deref(), line),
         }
     }
 

@@ -148,9 +148,9 @@ impl Claude {
                 (Some("text"), _) if error.is_some() => {
                     steps.push(Step::event(TaskEventKind::Error, json!({"message": said("text"), "error": error})));
                 }
-                // A helper of the agent's own: what it says is not what the agent says.
-                (Some("text"), Some(parent)) => steps.push(helper(parent, "text", said("text"))),
-                (Some("thinking"), Some(parent)) => steps.push(helper(parent, "thinking", said("thinking"))),
+                // A subagent: what it says is not what the agent says.
+                (Some("text"), Some(parent)) => steps.push(subagent(parent, "text", said("text"))),
+                (Some("thinking"), Some(parent)) => steps.push(subagent(parent, "thinking", said("thinking"))),
                 (Some("text"), None) => steps.extend(self.texts.whole(id, false, said("text"))),
                 (Some("thinking"), None) => steps.extend(self.texts.whole(id, true, said("thinking"))),
                 (Some("redacted_thinking"), _) => {}
@@ -228,10 +228,10 @@ impl Claude {
                 ],
             ),
             Some("task_started") => told(
-                "helper",
+                "subagent",
                 &[("tool_use_id", "parent"), ("description", "description"), ("subagent_type", "kind"), ("task_type", "taskType"), ("subtype", "state")],
             ),
-            Some("task_notification") => told("helper", &[("tool_use_id", "parent"), ("status", "state"), ("summary", "summary")]),
+            Some("task_notification") => told("subagent", &[("tool_use_id", "parent"), ("status", "state"), ("summary", "summary")]),
             Some("informational") => {
                 told("notice", &[("content", "message"), ("message", "message"), ("level", "level"), ("tag", "tag"), ("hook_no_verdict", "hook")])
             }
@@ -328,9 +328,9 @@ fn words(content: &Value) -> String {
     }
 }
 
-/// What a helper of the agent says.
-fn helper(parent: &str, name: &str, text: &str) -> Step {
-    Step::system("helper", Map::from_iter([("parent".to_owned(), parent.into()), (name.to_owned(), text.into())]))
+/// What a subagent of the agent says.
+fn subagent(parent: &str, name: &str, text: &str) -> Step {
+    Step::system("subagent", Map::from_iter([("parent".to_owned(), parent.into()), (name.to_owned(), text.into())]))
 }
 
 /// How much of its limit is used, and when it begins anew.

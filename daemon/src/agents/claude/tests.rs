@@ -27,7 +27,7 @@ macro_rules! transcripts {
 
 transcripts! {
     shell edit parallel question plan text refused overloaded usage_limit no_login interrupt interrupt_question stop budget dont_ask bypass no_session
-    follow_up follow_up_within helper deferral resume
+    follow_up follow_up_within subagent deferral resume
 }
 
 /// A run without anything special.

@@ -93,15 +93,15 @@ impl Items {
         self.open.get(item)?.item.get("changes").filter(|changes| changes.is_array())
     }
 
-    /// It tells something. `helper` is the thread of a helper of its own, if it is one's.
-    pub(super) fn told(&mut self, method: &str, params: &Value, helper: Option<&str>, line: &str) -> Steps {
+    /// It tells something. `subagent` is the thread of a subagent, if it is one's.
+    pub(super) fn told(&mut self, method: &str, params: &Value, subagent: Option<&str>, line: &str) -> Steps {
         let (item, delta) = (pick::text(params, "itemId").unwrap_or_default(), params.get("delta").and_then(Value::as_str).unwrap_or_default());
         let notice = |message: Option<&str>| {
             let data = Map::from_iter([("message".to_owned(), json!(message))]);
             vec![Step::system("notice", data)]
         };
         match method {
-            "item/agentMessage/delta" | "item/reasoning/summaryTextDelta" | "item/reasoning/textDelta" if helper.is_some() => Steps::new(),
+            "item/agentMessage/delta" | "item/reasoning/summaryTextDelta" | "item/reasoning/textDelta" if subagent.is_some() => Steps::new(),
             "item/agentMessage/delta" => self.piece(TaskEventKind::Text, item, None, delta).into_iter().collect(),
             "item/reasoning/summaryTextDelta" => {
                 self.piece(TaskEventKind::Thinking, item, pick::count(params, "summaryIndex").or(Some(0)), delta).into_iter().collect()
@@ -118,7 +118,7 @@ impl Items {
                 Steps::new()
             }
             "item/started" | "item/completed" => match params.get("item").filter(|item| item.is_object()) {
-                Some(item) => self.item(item, method == "item/completed", helper),
+                Some(item) => self.item(item, method == "item/completed", subagent),
                 None => vec![pick::raw(line)],
             },
             "turn/plan/updated" => vec![Step::system("plan", pick::keep(params, &[("explanation", "explanation"), ("plan", "steps")]))],
@@ -165,19 +165,19 @@ impl Items {
     }
 
     /// Something begins or has ended.
-    fn item(&mut self, item: &Value, has_ended: bool, helper: Option<&str>) -> Steps {
+    fn item(&mut self, item: &Value, has_ended: bool, subagent: Option<&str>) -> Steps {
         let id = pick::text(item, "id").unwrap_or_default();
         match pick::text(item, "type") {
             Some("agentMessage" | "reasoning") if !has_ended => Steps::new(),
             Some("agentMessage") => {
                 let text = item.get("text").and_then(Value::as_str).unwrap_or_default();
-                if let Some(helper) = helper {
-                    return vec![Step::system("helper", Map::from_iter([("parent".to_owned(), helper.into()), ("text".to_owned(), text.into())]))];
+                if let Some(subagent) = subagent {
+                    return vec![Step::system("subagent", Map::from_iter([("parent".to_owned(), subagent.into()), ("text".to_owned(), text.into())]))];
                 }
                 self.last = Some(text.to_owned());
                 self.whole(TaskEventKind::Text, id, None, text).into_iter().collect()
             }
-            Some("reasoning") if helper.is_some() => Steps::new(),
+            Some("reasoning") if subagent.is_some() => Steps::new(),
             Some("reasoning") => {
                 let parts = |name: &str, first: u64| {
                     let texts = pick::list(item, name).iter().filter_map(Value::as_str);
@@ -191,17 +191,17 @@ impl Items {
             Some("userMessage" | "hookPrompt" | "plan" | "contextCompaction" | "sleep" | "enteredReviewMode" | "exitedReviewMode" | "functionCallOutput") => {
                 Steps::new()
             }
-            Some(_) => self.tool(id, item, has_ended, helper),
+            Some(_) => self.tool(id, item, has_ended, subagent),
             None => vec![pick::raw(&item.to_string())],
         }
     }
 
     /// A tool is used, or was.
-    fn tool(&mut self, id: &str, item: &Value, has_ended: bool, helper: Option<&str>) -> Steps {
+    fn tool(&mut self, id: &str, item: &Value, has_ended: bool, subagent: Option<&str>) -> Steps {
         let known = self.open.contains_key(id);
         let mut steps = Steps::new();
         if !known {
-            steps.push(used(id, item, helper));
+            steps.push(used(id, item, subagent));
         }
         if !has_ended {
             if !known && self.open.len() < ITEMS {
@@ -210,7 +210,7 @@ impl Items {
             return steps;
         }
         let output = self.open.remove(id).map(|open| open.output).unwrap_or_default();
-        steps.push(came(id, item, output, helper));
+        steps.push(came(id, item, output, subagent));
         steps
     }
 }
@@ -236,7 +236,7 @@ fn tool(item: &Value) -> (String, Value) {
 }
 
 /// It uses a tool.
-fn used(id: &str, item: &Value, helper: Option<&str>) -> Step {
+fn used(id: &str, item: &Value, subagent: Option<&str>) -> Step {
     let (name, input) = tool(item);
     let mut data = Map::from_iter([("id".to_owned(), json!(id)), ("name".to_owned(), name.into()), ("input".to_owned(), input)]);
     let changes = pick::list(item, "changes");
@@ -247,7 +247,7 @@ fn used(id: &str, item: &Value, helper: Option<&str>) -> Step {
     if let [change] = changes {
         data.extend(pick::owned(change, "path").map(|path| ("path".to_owned(), path.into())));
     }
-    data.extend(helper.map(|helper| ("parent".to_owned(), helper.into())));
+    data.extend(subagent.map(|subagent| ("parent".to_owned(), subagent.into())));
     Step::event(TaskEventKind::ToolUse, Value::Object(data))
 }
 
@@ -262,7 +262,7 @@ fn diff(change: &Value) -> Option<String> {
 }
 
 /// What came of a tool.
-fn came(id: &str, item: &Value, output: String, helper: Option<&str>) -> Step {
+fn came(id: &str, item: &Value, output: String, subagent: Option<&str>) -> Step {
     let status = pick::text(item, "status");
     let exit_code = item.get("exitCode").and_then(Value::as_i64);
     let is_error = matches!(status, Some("failed" | "declined")) || exit_code.is_some_and(|code| code != 0) || item.get("success") == Some(&Value::Bool(false));
@@ -286,7 +286,7 @@ fn came(id: &str, item: &Value, output: String, helper: Option<&str>) -> Step {
         ("isError".to_owned(), is_error.into()),
     ]);
     data.extend(exit_code.map(|code| ("exitCode".to_owned(), code.into())));
-    data.extend(helper.map(|helper| ("parent".to_owned(), helper.into())));
+    data.extend(subagent.map(|subagent| ("parent".to_owned(), subagent.into())));
     Step::event(TaskEventKind::ToolResult, Value::Object(data))
 }
 

@@ -202,7 +202,7 @@ fn a_version_that_does_not_take_the_strict_policy_can_only_read_and_asks_for_the
 }
 
 #[test]
-fn helpers_do_not_end_the_turn_and_do_not_speak_for_the_agent() {
+fn subagents_do_not_end_the_turn_and_do_not_speak_for_the_agent() {
     let mut codex = working();
     let told = |method: &str, params: Value| json!({"method": method, "params": params}).to_string();
     assert_eq!(codex.heard(&told("turn/completed", json!({"threadId": "other", "turn": {"status": "failed"}}))), []);
