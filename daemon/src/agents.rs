@@ -5,3 +5,5 @@
 
 pub(crate) mod acp;
 pub(crate) mod driver;
+pub(crate) mod find;
+pub(crate) mod opencode;
