@@ -317,7 +317,11 @@ impl Driver for Acp {
 
     fn follow_up(&mut self, text: &str) -> Steps {
         if self.phase == Phase::Dead || self.queue.len() >= MAX_QUEUED {
-            let why = if self.phase == Phase::Dead { "The agent has failed and hears nothing more." } else { "Too much waits for the agent already; this was not said." };
+            let why = if self.phase == Phase::Dead {
+                "The agent has failed and hears nothing more."
+            } else {
+                "Too much waits for the agent already; this was not said."
+            };
             return vec![Step::event(TaskEventKind::Error, json!({"message": why}))];
         }
         self.queue.push_back(text.to_owned());

@@ -2,10 +2,10 @@
 //!
 //! Nothing here waits for a program: a version that is not known yet is asked for in the background and kept until the file changes.
 
-mod variables;
-mod version;
 #[cfg(test)]
 mod tests;
+mod variables;
+mod version;
 
 use std::{
     collections::HashMap,
@@ -259,7 +259,9 @@ impl Finder {
     /// A shell for opencode that keeps nothing of what opencode must keep for itself. Its file has the name of the real one: that tells opencode how to use it.
     fn guarded_shell(&self) -> io::Result<String> {
         let usual = self.0.jobs.daemon_environment().find(|(name, _)| *name == "SHELL").map(|(_, shell)| PathBuf::from(shell));
-        let takes = |shell: &PathBuf| shell.is_absolute() && is_program(shell) && matches!(shell.file_name().and_then(|name| name.to_str()), Some("bash" | "zsh" | "sh"));
+        let takes = |shell: &PathBuf| {
+            shell.is_absolute() && is_program(shell) && matches!(shell.file_name().and_then(|name| name.to_str()), Some("bash" | "zsh" | "sh"))
+        };
         let shell = usual.filter(takes).or_else(|| Some(PathBuf::from("/bin/bash")).filter(takes)).unwrap_or_else(|| PathBuf::from("/bin/sh"));
         let name = shell.file_name().map_or_else(|| "sh".into(), ToOwned::to_owned);
         let text = shell.to_str().ok_or_else(|| io::Error::other("the path of the shell is not text"))?;

@@ -24,6 +24,9 @@ pub(crate) struct Guard {
 /// The permissions that are asked for by default: all that changes something or leaves the machine.
 const ASKED: [&str; 8] = ["bash", "edit", "webfetch", "websearch", "codesearch", "external_directory", "task", "doom_loop"];
 
+/// The permissions that have no patterns.
+const PLAIN: [&str; 6] = ["webfetch", "websearch", "codesearch", "doom_loop", "question", "todowrite"];
+
 /// The agents of opencode that a run can come to use, each of which could have permissions of its own in a project's config.
 const AGENTS: [&str; 4] = ["build", "plan", "general", "explore"];
 
@@ -73,7 +76,11 @@ fn permissions(start: &Start, mode: PermissionMode) -> String {
         PermissionMode::BypassPermissions => "allow",
         PermissionMode::DontAsk => "deny",
         PermissionMode::AcceptEdits | PermissionMode::Plan if name == "edit" => {
-            if mode == PermissionMode::Plan { "deny" } else { "allow" }
+            if mode == PermissionMode::Plan {
+                "deny"
+            } else {
+                "allow"
+            }
         }
         _ => "ask",
     };
@@ -97,7 +104,13 @@ fn permissions(start: &Start, mode: PermissionMode) -> String {
                     patterns.push((pattern.clone(), json!(verdict).to_string()));
                 }
             }
-            (name, object(&patterns))
+            // Some permissions know no patterns, and a plain word fits all of them.
+            let plain = PLAIN.contains(&name.as_str());
+            patterns.retain(|(pattern, verdict)| !plain || pattern == "*" || verdict.contains("deny"));
+            match (plain, patterns.as_slice()) {
+                (true, [.., (_, last)]) | (_, [(_, last)]) => (name, last.clone()),
+                _ => (name, object(&patterns)),
+            }
         })
         .collect();
     object(&all)
@@ -139,24 +152,25 @@ mod tests {
     #[test]
     fn what_changes_something_is_asked_for_by_default() {
         let value: Value = serde_json::from_str(&of(PermissionMode::Default, &[], &[])).expect("json");
-        assert!(ASKED.iter().all(|name| value[*name] == json!({"*": "ask"})), "{value}");
+        assert!(ASKED.iter().all(|name| value[*name] == "ask"), "{value}");
     }
 
     #[test]
     fn modes_change_what_they_say() {
         let read = |mode| serde_json::from_str::<Value>(&of(mode, &["edit"], &[])).expect("json");
         let edits = read(PermissionMode::AcceptEdits);
-        assert_eq!((&edits["edit"]["*"], &edits["bash"]["*"]), (&json!("allow"), &json!("ask")));
-        assert_eq!(read(PermissionMode::Plan)["edit"], json!({"*": "deny"}));
-        assert_eq!(read(PermissionMode::DontAsk)["bash"], json!({"*": "deny"}));
-        assert_eq!(read(PermissionMode::BypassPermissions)["bash"], json!({"*": "allow"}));
+        assert_eq!((&edits["edit"], &edits["bash"]), (&json!("allow"), &json!("ask")));
+        assert_eq!(read(PermissionMode::Plan)["edit"], "deny");
+        assert_eq!(read(PermissionMode::DontAsk)["bash"], "deny");
+        assert_eq!(read(PermissionMode::BypassPermissions)["bash"], "allow");
     }
 
     #[test]
     fn what_is_denied_decides_last() {
         let all = of(PermissionMode::Default, &["Bash(git log:*)", "webfetch"], &["Bash(git:*)", "Write", "read(/etc/*)", "bash(broken"]);
         assert!(all.contains(r#""bash":{"git log*":"allow","git*":"deny","*":"deny"}"#), "{all}");
-        assert!(all.contains(r#""webfetch":{"*":"allow"}"#) && all.contains(r#""edit":{"*":"deny"}"#) && all.contains(r#""read":{"*":"allow","/etc/*":"deny"}"#), "{all}");
+        serde_json::from_str::<Value>(&all).expect("json");
+        assert!(all.contains(r#""webfetch":"allow""#) && all.contains(r#""edit":"deny""#) && all.contains(r#""read":{"*":"allow","/etc/*":"deny"}"#), "{all}");
     }
 
     #[test]
@@ -167,6 +181,6 @@ mod tests {
         assert!(!format!("{launch:?}").contains("sesame"), "a launch can be printed: {launch:?}");
         let config = launch.env.iter().find(|(name, _)| name == "OPENCODE_CONFIG_CONTENT").expect("config");
         let config: Value = serde_json::from_str(&config.1).expect("json");
-        assert_eq!((&config["shell"], &config["agent"]["plan"]["permission"]["edit"]["*"]), (&json!("/a b/bash"), &json!("deny")));
+        assert_eq!((&config["shell"], &config["agent"]["plan"]["permission"]["edit"]), (&json!("/a b/bash"), &json!("deny")));
     }
 }

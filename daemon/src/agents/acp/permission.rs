@@ -108,7 +108,10 @@ impl Permissions {
         let edited = answer.input.is_some() && answer.decision.is_yes();
         let step = match answer.decision {
             _ if edited => {
-                answered.steps.push(Step::event(TaskEventKind::Error, json!({"message": "The agent takes no other input than its own. The use of the tool was denied."})));
+                answered.steps.push(Step::event(
+                    TaskEventKind::Error,
+                    json!({"message": "The agent takes no other input than its own. The use of the tool was denied."}),
+                ));
                 open.select("reject_once")
             }
             Decision::Allow => open.select("allow_once"),

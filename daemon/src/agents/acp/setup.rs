@@ -34,7 +34,8 @@ impl Acp {
     pub(super) fn initialized(&mut self, result: &Value) -> Steps {
         if result["protocolVersion"] != 1 {
             let name = inert(&self.profile.name).into_owned();
-            return self.fail(format!("`{name}` speaks another version of ACP ({}) than Loopsy (1).", inert(&super::cut(result["protocolVersion"].to_string(), 40))));
+            return self
+                .fail(format!("`{name}` speaks another version of ACP ({}) than Loopsy (1).", inert(&super::cut(result["protocolVersion"].to_string(), 40))));
         }
         let capabilities = &result["agentCapabilities"];
         let version = result["agentInfo"]["version"].as_str().map(|version| super::cut(version.to_owned(), 100));

@@ -2,8 +2,7 @@
 //! inside another agent.
 
 /// Of the network, for all.
-const NETWORK: [&str; 9] =
-    ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "SSL_CERT_*"];
+const NETWORK: [&str; 9] = ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy", "SSL_CERT_*"];
 
 /// Of directories and of Node, for all.
 const PLACES: [&str; 7] = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME", "NODE_EXTRA_CA_CERTS", "SSH_AUTH_SOCK", "COLORTERM"];

@@ -103,7 +103,9 @@ mod tests {
 
     #[test]
     fn versions_are_found_in_what_the_programs_print() {
-        for (said, version) in [("2.1.329 (Claude Code)\n", "2.1.329"), ("codex-cli 0.169.0\n", "0.169.0"), ("0.61.0\n", "0.61.0"), ("goose v1.2.0-rc1", "1.2.0-rc1")] {
+        for (said, version) in
+            [("2.1.329 (Claude Code)\n", "2.1.329"), ("codex-cli 0.169.0\n", "0.169.0"), ("0.61.0\n", "0.61.0"), ("goose v1.2.0-rc1", "1.2.0-rc1")]
+        {
             assert_eq!(parse(said).as_deref(), Some(version));
         }
         assert_eq!(parse("usage: thing [options]\n\u{1b}[31m"), None);
