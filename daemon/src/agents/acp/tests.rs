@@ -358,3 +358,27 @@ proptest! {
         prop_assert_eq!(seen.text(), texts.concat());
     }
 }
+
+#[test]
+fn opencode_asks_with_the_whole_input_and_closes_by_itself() {
+    let seen = replay("opencode", recording!("opencode-1.18.33/shell"), false, PermissionMode::Default);
+    let [ask] = seen.asks.as_slice() else { panic!("one question: {:?}", seen.asks) };
+    assert_eq!((ask.tool.as_str(), &ask.input["command"], ask.description.as_deref()), ("bash", &json!("echo hi > made.txt"), Some("Make a file")));
+    assert_eq!(seen.data(TaskEventKind::ToolResult)[0]["exitCode"], 0);
+    assert_eq!((seen.text().as_str(), &seen.turns[0].outcome), ("I will run a command.All done (mock).", &Outcome::Done));
+}
+
+#[test]
+fn opencode_shows_edits_and_hears_no_always_and_interrupt() {
+    let edit = replay("opencode", recording!("opencode-1.18.33/edit"), false, PermissionMode::Default);
+    assert_eq!(edit.asks.iter().map(|ask| ask.tool.as_str()).collect::<Vec<_>>(), ["write", "edit"]);
+    assert!(edit.asks[1].input["diff"].as_str().expect("a diff").contains("+changed line"));
+    let denied = replay("opencode", recording!("opencode-1.18.33/denied"), false, PermissionMode::Default);
+    assert_eq!(denied.data(TaskEventKind::ToolResult)[0]["isError"], true);
+    let always = replay("opencode", recording!("opencode-1.18.33/parallel"), false, PermissionMode::Default);
+    assert!(!always.asks.is_empty() && always.turns.len() == 1);
+    let interrupted = replay("opencode", recording!("opencode-1.18.33/interrupted"), false, PermissionMode::Default);
+    assert_eq!(interrupted.turns[0].outcome, Outcome::Interrupted);
+    let said = replay("opencode", recording!("opencode-1.18.33/said"), false, PermissionMode::Default);
+    assert_eq!(said.sent.iter().filter(|line| line.contains("session/prompt")).count(), 2);
+}
