@@ -382,3 +382,19 @@ fn opencode_shows_edits_and_hears_no_always_and_interrupt() {
     let said = replay("opencode", recording!("opencode-1.18.33/said"), false, PermissionMode::Default);
     assert_eq!(said.sent.iter().filter(|line| line.contains("session/prompt")).count(), 2);
 }
+
+#[test]
+fn gemini_goes_on_with_a_session_and_its_past_is_not_told_again() {
+    let recording = recording!("gemini-0.61.0/resumed");
+    let seen = replay("gemini", recording, true, PermissionMode::Default);
+    assert!(recording.contains("user_message_chunk"), "the past is in the recording");
+    let now: Vec<&str> = recording.lines().skip_while(|line| !line.contains("session/prompt")).collect();
+    let said = now.iter().filter(|line| line.contains("agent_message_chunk")).count();
+    assert_eq!((seen.data(TaskEventKind::Text).len(), seen.turns.len()), (said, 1));
+}
+
+#[test]
+fn opencode_goes_on_with_a_session() {
+    let seen = replay("opencode", recording!("opencode-1.18.33/resumed"), true, PermissionMode::Default);
+    assert_eq!((seen.turns.len(), &seen.turns[0].outcome), (1, &Outcome::Done));
+}
