@@ -30,6 +30,7 @@ mod cases {
     mod rogue;
     mod secrets;
     mod shapes;
+    mod tasks;
     mod transfers;
     mod wire;
 }

@@ -265,7 +265,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tracker.clone(), stopping.clone());
     let (approvals, denied) = Approvals::new(node_id.clone(), settings.subscribe(), store.clone(), events.clone(), home.clone(), &loaded.approvals);
-    let agents = Finder;
+    let agents = Finder::new(settings.subscribe(), jobs.clone(), tracker.clone(), dir.path().join("tasks"));
     let (ai_tasks, failed) = Tasks::new(
         tasks::Parts {
             config: settings.subscribe(),

@@ -174,7 +174,7 @@ impl Tasks {
         let parts = &self.0.parts;
         let config = parts.config.borrow().clone();
         check::request(&config, caller, &request)?;
-        let found = parts.agents.find(&request.agent.0).await?;
+        let found = parts.agents.find(&request.agent.0)?;
         start::fits(&found, &request)?;
         let (home, data, cwd) = (parts.home.clone(), parts.data.clone(), request.cwd.clone());
         let looking = {
@@ -270,6 +270,11 @@ impl Tasks {
             Err(error) => Over { status: TaskStatus::Failed, ended_by: EndedBy::Agent, error: Some(TaskError::Files(error).to_string()), exit: None },
         };
         self.0.parts.trust.revoke_task(task.id());
+        if task.info().agent_version.is_none() {
+            // What was not known at the start may be by now.
+            let version = self.0.parts.agents.find(&task.info().agent).ok().and_then(|found| found.version);
+            task.known(&self.0, None, None, version).await;
+        }
         task.over(&self.0, over).await;
         self.table().running.remove(task.id());
         self.0.publish(&task);

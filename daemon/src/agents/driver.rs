@@ -13,10 +13,10 @@ pub(crate) trait Driver: Send {
     /// What the agent's process gets. Called once, first.
     fn launch(&self) -> Launch;
 
-    /// What to say first, the prompt included. Called once the process runs, and for [`Wire::Http`] once its address is known.
+    /// What to say first, the prompt included. Called once the process runs.
     fn start(&mut self) -> Steps;
 
-    /// One line of the agent's standard output, or one event of its HTTP stream, without the line's end. May be anything at all.
+    /// One line of the agent's standard output, without the line's end. May be anything at all.
     fn heard(&mut self, line: &str) -> Steps;
 
     /// A person, or a rule, has answered a question that this driver asked. A question that was withdrawn meanwhile gives no steps.
@@ -61,8 +61,8 @@ pub(crate) struct Start {
     pub(crate) park: bool,
 }
 
-/// What the process of an agent gets.
-#[derive(Debug, Clone, PartialEq)]
+/// What the process of an agent gets. Variables can be secrets: their values are not printed.
+#[derive(Clone, PartialEq)]
 pub(crate) struct Launch {
     /// Its arguments. Never a secret, never the prompt where it can be helped.
     pub(crate) args: Vec<String>,
@@ -72,33 +72,20 @@ pub(crate) struct Launch {
     pub(crate) wire: Wire,
 }
 
+impl std::fmt::Debug for Launch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&String> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Launch").field("args", &self.args).field("env", &names).field("wire", &self.wire).finish()
+    }
+}
+
 /// How an agent is talked to.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Wire {
     /// Lines on standard input and output.
     Lines,
-    /// HTTP: the process prints its address, `events` is the path of an event stream there, and what is sent is [`HttpCall`] as JSON.
-    Http {
-        /// Path of the stream of server-sent events, each of which is one line for [`Driver::heard`].
-        events: String,
-        /// Name and password of HTTP basic authentication.
-        login: (String, loopsy_shared::secret::Secret),
-    },
     /// The agent's own screen in a terminal. Nothing is sent; what happens is heard from hooks.
     Screen,
-}
-
-/// What [`Step::Send`] carries for [`Wire::Http`]. The answer comes back to [`Driver::heard`] as `{"reply":{"id","status","body"}}`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct HttpCall {
-    /// The driver's number of the call.
-    pub(crate) id: u64,
-    /// `GET`, `POST`, ...
-    pub(crate) method: String,
-    /// Path with query.
-    pub(crate) path: String,
-    /// JSON body.
-    pub(crate) body: Option<Value>,
 }
 
 /// What is to be done, in order.
@@ -107,7 +94,7 @@ pub(crate) type Steps = Vec<Step>;
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Step {
-    /// Send this line to the agent (the line's end is added), or make this [`HttpCall`].
+    /// Send this line to the agent (the line's end is added).
     Send(String),
     /// Close the agent's standard input.
     Close,

@@ -186,7 +186,12 @@ impl From<ApprovalError> for ApiError {
 
 impl From<AgentError> for ApiError {
     fn from(error: AgentError) -> Self {
-        Self::new(Code::AgentNotFound, error.to_string())
+        let text = error.to_string();
+        match &error {
+            AgentError::NotInstalled { name, .. } if name == "claude" => Self::new(Code::ClaudeNotFound, text),
+            AgentError::Shell { .. } => internal(&text),
+            _ => Self::new(Code::AgentNotFound, text).hint("GET /api/v1/agents, or `loopsy status`, shows which are installed."),
+        }
     }
 }
 

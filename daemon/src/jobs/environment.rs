@@ -35,6 +35,11 @@ impl Environment {
         Path::new(self.0.get("HOME").map_or("/", String::as_str))
     }
 
+    /// One variable.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
     /// The environment of an agent: the usual, what is named, and what passes.
     pub(super) fn agent(&self, named: &[String], passes: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
         let usual = |name: &str| USUAL.into_iter().chain(named.iter().map(String::as_str)).any(|pattern| matches(pattern, name));

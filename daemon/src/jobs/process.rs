@@ -94,4 +94,9 @@ impl Jobs {
     pub(crate) fn agent_environment(&self, named: &[String], passes: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
         self.0.environment.agent(named, passes)
     }
+
+    /// A variable of the daemon's environment as it was at the start.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.0.environment.get(name)
+    }
 }

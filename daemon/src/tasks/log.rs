@@ -205,6 +205,7 @@ impl Log {
     }
 
     /// Bytes on disk.
+    #[cfg(test)]
     pub(crate) fn size(&self) -> u64 {
         self.state().segments.iter().map(|segment| segment.length).sum()
     }
@@ -304,11 +305,6 @@ impl Log {
         let mut end = self.0.end.subscribe();
         // The sender lives as long as `self`, so this cannot fail while we wait.
         let _always_ok = end.wait_for(|end| *end > place.offset).await;
-    }
-
-    /// The directory of the files.
-    pub(crate) fn dir(&self) -> &Path {
-        &self.0.dir
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

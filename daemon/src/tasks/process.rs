@@ -95,23 +95,24 @@ impl Agent {
 
     /// Types a text into the agent's screen, as a paste, and then the return key.
     pub(super) async fn type_line(&self, text: &str) {
-        if let Body::Screen(terminal) = &self.body {
-            // Nothing in it may end the paste, or be a key.
-            let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
-            let typed = terminal.write(format!("\x1b[200~{text}\x1b[201~").into()).await.is_ok() && terminal.write("\r".into()).await.is_ok();
-            if !typed {
-                tracing::warn!("an agent's terminal takes no input");
-            }
+        // Nothing in it may end the paste, or be a key; behind a space, its first character has no meaning of its own (`!` would run a command).
+        let text: String = text.chars().filter(|c| !c.is_control() || *c == '\n').collect();
+        self.type_raw(format!("\x1b[200~ {text}\x1b[201~")).await;
+        self.type_raw("\r".to_owned()).await;
+    }
+
+    /// Writes to the agent's screen.
+    pub(super) async fn type_raw(&self, bytes: String) {
+        if let Body::Screen(terminal) = &self.body
+            && terminal.write(bytes.into()).await.is_err()
+        {
+            tracing::warn!("an agent's terminal takes no input");
         }
     }
 
     /// Presses the key that interrupts an agent on its screen.
     pub(super) async fn interrupt_screen(&self) {
-        if let Body::Screen(terminal) = &self.body
-            && terminal.write("\x1b".into()).await.is_err()
-        {
-            tracing::warn!("an agent's terminal takes no input");
-        }
+        self.type_raw("\x1b".to_owned()).await;
     }
 
     /// Ends the process and all that it started. Returns when that has begun.

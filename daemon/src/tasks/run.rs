@@ -97,7 +97,7 @@ pub(super) struct Parts {
     pub(super) agent: Agent,
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) timeout: Option<Duration>,
-    /// What is typed into the agent's screen first.
+    /// What is pasted into the agent's screen once its session has begun, as it is.
     pub(super) type_first: Option<String>,
     pub(super) revoked: CancellationToken,
     pub(super) cwd: PathBuf,
@@ -137,6 +137,7 @@ pub(super) struct Run {
     killed: bool,
     farewell: bool,
     deaf: bool,
+    type_first: Option<String>,
 }
 
 impl Run {
@@ -181,12 +182,10 @@ impl Run {
             killed: false,
             farewell: false,
             deaf: false,
+            type_first,
         };
         let steps = run.driver.start();
         run.carry_out(steps, None).await;
-        if let Some(text) = type_first {
-            run.agent.type_line(&text).await;
-        }
         let exit = run.until_exit(&mut commands, &mut told, &revoked).await;
         drop(told); // an answer that comes now reaches nobody
         run.finish(exit).await
@@ -432,7 +431,7 @@ impl Run {
                 self.carry_out(steps, heard).await;
             }
             Waits::Hook { event, reply } => {
-                if reply.send(agents::hook_answer(&event, decision)).is_ok() {
+                if reply.send(agents::hook_answer(&event, decision, self.asker.park)).is_ok() {
                     let _nobody = heard.map(|heard| heard.send(()));
                 }
             }
@@ -542,8 +541,12 @@ impl Run {
     }
 
     async fn hook(&mut self, event: Value, reply: oneshot::Sender<Value>) {
-        let agents::Hooked { steps, ask, answer } = agents::hook(&self.asker.agent, &event, self.asker.park);
+        let agents::Hooked { steps, ask, answer } = agents::hook(&event, self.asker.park);
+        let begun = steps.iter().any(|step| matches!(step, Step::Known { session: Some(_), .. }));
         self.carry_out(steps, None).await;
+        if let Some(text) = self.type_first.take_if(|_| begun) {
+            self.agent.type_raw(text).await;
+        }
         match ask {
             Some(ask) => self.ask(ask, Waits::Hook { event, reply }, None),
             None => {

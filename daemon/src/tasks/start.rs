@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     agents::{
-        Found,
+        self, Found,
         driver::{NewEvent, Start, Wire},
     },
     fsutil,
@@ -27,9 +27,9 @@ use crate::{
 };
 
 /// The argument that makes this binary the hook of an agent.
-pub const HOOK: &str = "__hook";
+pub(super) const HOOK: &str = "__hook";
 /// The file in a task's directory that holds its token.
-pub const TOKEN: &str = "token";
+pub(super) const TOKEN: &str = "token";
 /// The size of an agent's screen, when nobody says.
 const SIZE: (u16, u16) = (120, 40);
 
@@ -52,7 +52,7 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
-    let found = parts.agents.find(&info.agent).await?;
+    let found = parts.agents.find(&info.agent)?;
     let hooked = request.park || request.mode == TaskMode::Interactive;
     let hook = if hooked { Some(hook(shared, &task).await.map_err(TaskError::Files)?) } else { None };
     let begin = Start {
@@ -69,11 +69,11 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
         interactive: request.mode == TaskMode::Interactive,
         park: request.park,
     };
-    let first = begin.prompt.clone();
-    let driver = found.driver(begin);
+    let typed = agents::typed(&found, &begin);
+    let driver = parts.agents.make_driver(&found, begin)?;
     let launch = driver.launch();
     let program = found.program.to_string_lossy().into_owned();
-    let mut env = environment(parts, |name| found.passes(name), task.id());
+    let mut env = environment(parts, |name| found.passes(name, |other| parts.jobs.variable(other).is_some()), task.id());
     env.extend(launch.env);
     let agent = match launch.wire {
         Wire::Lines => {
@@ -81,7 +81,6 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
             let process = parts.jobs.process(spec).await.map_err(|error| not_started(&found, &error))?;
             Agent::by_pipes(process, &parts.tracker)
         }
-        Wire::Http { .. } => return Err(TaskError::Invalid("stub".to_owned())),
         Wire::Screen => {
             let id = TerminalId::new();
             let opening = Opening {
@@ -107,7 +106,7 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
         agent,
         commands,
         timeout: timeout(&config, &request),
-        type_first: (request.mode == TaskMode::Interactive && !first.is_empty()).then_some(first),
+        type_first: typed,
         revoked: principal.revoked.clone(),
         cwd: PathBuf::from(&info.cwd),
         peer: task.peer(),
