@@ -190,10 +190,16 @@ fn an_interruption_keeps_the_session_and_a_cancellation_ends_everything() {
     let pid = node.agent.runs()[0].pid();
     until("its end", || (!std::path::Path::new(&format!("/proc/{pid}")).exists()).then_some(()));
 
-    node.agent.plan(&Plan::begun("s").text("Working.").step(r#"read "interrupt""#).say(&json!({
-        "type": "result", "subtype": "error_during_execution", "is_error": true, "session_id": "s", "num_turns": 1, "duration_ms": 1,
-        "total_cost_usd": 0.0, "usage": {}, "terminal_reason": "aborted_tools",
-    })).step("listen"));
+    node.agent.plan(
+        &Plan::begun("s")
+            .text("Working.")
+            .step(r#"read "interrupt""#)
+            .say(&json!({
+                "type": "result", "subtype": "error_during_execution", "is_error": true, "session_id": "s", "num_turns": 1, "duration_ms": 1,
+                "total_cost_usd": 0.0, "usage": {}, "terminal_reason": "aborted_tools",
+            }))
+            .step("listen"),
+    );
     let id = node.start();
     until("it works", || texts(&node.events(&id)).contains(&"Working.").then_some(()));
     let task = node.daemon.post(&format!("/api/v1/ai-tasks/{id}/interrupt"), json!({})).ok().json();

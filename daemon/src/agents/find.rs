@@ -20,9 +20,7 @@ use loopsy_shared::{api::ai_tasks::AgentInfo, config::Config, secret::Secret, te
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use self::variables::passes;
 use self::version::{Probe, Stamp};
-use super::{claude, codex};
 use super::{
     acp::{Acp, Profile},
     claude::Claude,
@@ -152,11 +150,7 @@ impl Found {
 
     /// Whether it gets this variable of the daemon's environment beside the usual ones. `is_set` tells whether another variable is there.
     pub(crate) fn passes(&self, name: &str, is_set: impl Fn(&str) -> bool) -> bool {
-        match self.kind {
-            Kind::Claude => claude::passes(name) || claude::cloud(name).is_some_and(is_set),
-            Kind::Codex => codex::passes(name),
-            _ => passes(&self.name, name),
-        }
+        variables::passes(self.kind, name, is_set)
     }
 }
 

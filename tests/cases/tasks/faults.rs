@@ -15,7 +15,7 @@ fn gone(pid: u32) {
 fn garbage_huge_lines_and_half_lines_hurt_nobody() {
     let node = Node::new(&Plan::bare());
     let junk = node.daemon.home.write("junk", [noise(100_000, 1), b"\n{\"type\":\"unheard-of\",\"x\":[1,2]}\n{\"type\":\n\x00\xff\n".to_vec()].concat());
-    let plan = Plan::begun("s").step(&format!("cat {}", junk.display())).step("long 100000000").complain("a warning");
+    let plan = Plan::begun("s").step(&format!("cat {}", junk.display())).step("long 100000000").step("complain a warning");
     node.agent.plan(&plan.text("Still here.").result("done").step("half {\"type\":\"text"));
     let id = node.start();
     let before = memory(&node);
@@ -25,7 +25,10 @@ fn garbage_huge_lines_and_half_lines_hurt_nobody() {
     assert_eq!(texts(&events), ["Still here."]);
     let omitted = events.iter().find_map(|event| event["data"]["omittedBytes"].as_u64());
     assert_eq!(omitted, Some(100_000_000), "what is left out is said");
-    assert!(events.iter().any(|event| event["data"]["subtype"] == "raw" && event["data"].to_string().contains("unheard-of")), "what is not understood is shown");
+    assert!(
+        events.iter().any(|event| event["data"]["subtype"] == "raw" && event["data"].to_string().contains("unheard-of")),
+        "what is not understood is shown"
+    );
     assert!(events.iter().any(|event| event["data"]["subtype"] == "stderr" && event["data"]["text"] == "a warning"));
     assert!(memory(&node) < before + 96 * 1024, "{} KiB before, {} after", before, memory(&node));
 }
@@ -100,7 +103,9 @@ fn no_kill_at_any_step_of_an_approval_grants_what_nobody_granted() {
         let question = (round % 5 != 4).then(|| node.question(&id));
         let mut answered = None;
         std::thread::scope(|scope| {
-            let deciding = question.as_ref().map(|question| scope.spawn(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.decide(question, "allow").status)).ok()));
+            let deciding = question
+                .as_ref()
+                .map(|question| scope.spawn(|| std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| node.decide(question, "allow").status)).ok()));
             for _ in 0..(round * 37) % 900 {
                 std::hint::spin_loop();
                 std::thread::yield_now();
@@ -108,9 +113,8 @@ fn no_kill_at_any_step_of_an_approval_grants_what_nobody_granted() {
             if kills_daemon {
                 crate::support::kill(node.daemon.pid(), rustix::process::Signal::KILL);
             } else {
-                for run in node.agent.runs().iter().filter(|run| !before.contains(&run.pid())) {
-                    crate::support::kill(run.pid(), rustix::process::Signal::KILL);
-                }
+                let run = until("an agent", || node.agent.runs().into_iter().find(|run| !before.contains(&run.pid())));
+                crate::support::kill(run.pid(), rustix::process::Signal::KILL);
             }
             answered = deciding.and_then(|deciding| deciding.join().unwrap());
         });
@@ -121,7 +125,8 @@ fn no_kill_at_any_step_of_an_approval_grants_what_nobody_granted() {
             }
             node.daemon.launch(&[]);
         }
-        let task = until("the task's end", || Some(node.task(&id)).filter(|task| ["failed", "completed", "cancelled"].contains(&task["status"].as_str().unwrap())));
+        let task =
+            until("the task's end", || Some(node.task(&id)).filter(|task| ["failed", "completed", "cancelled"].contains(&task["status"].as_str().unwrap())));
         let Some(question) = question else {
             assert!(!marker.exists(), "round {round}: granted, and nobody was asked");
             continue;
