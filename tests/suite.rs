@@ -11,6 +11,7 @@ mod support;
 mod cases {
     mod abuse;
     mod access;
+    mod agents;
     mod agents_model;
     mod audit;
     mod bad_input;
