@@ -170,14 +170,16 @@ impl Table {
 
     /// Prints it.
     pub(crate) fn print(&self, output: Output) -> Result<(), Error> {
-        for (index, line) in self.comfy.trim_fmt().lines().enumerate() {
-            let styled = match index.checked_sub(1).and_then(|row| self.tails.get(row)) {
-                None => paint(FAINT, line),
-                Some(tail) => style_tail(line, tail),
-            };
-            output.line(styled)?;
-        }
-        Ok(())
+        self.lines().into_iter().try_for_each(|line| output.line(line))
+    }
+
+    /// Its lines, with styles.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let styled = |(index, line): (usize, &str)| match index.checked_sub(1).and_then(|row| self.tails.get(row)) {
+            None => paint(FAINT, line),
+            Some(tail) => style_tail(line, tail),
+        };
+        self.comfy.trim_fmt().lines().enumerate().map(styled).collect()
     }
 }
 

@@ -20,6 +20,7 @@ mod cases {
     mod door;
     mod durability;
     mod events;
+    mod hook;
     mod jobs;
     mod pair;
     mod paired;
@@ -29,6 +30,7 @@ mod cases {
     mod rogue;
     mod secrets;
     mod shapes;
+    mod task_cli;
     mod transfers;
     mod wire;
 }

@@ -276,5 +276,20 @@ fn line(approval: &Approval, now: time::Millis, zone: &TimeZone) -> String {
     format!("{} {id} {node} {agent} {state} {} {what}", clock(approval.asked_at, now, zone), short(&approval.tool, 60))
 }
 
+
+/// An approval of a shell command, for tests.
+#[cfg(test)]
+pub(super) fn sample() -> Value {
+    serde_json::json!({
+        "id": "11112222-3333-4444-8555-666677778888", "nodeId": "node-1", "node": "leo", "taskId": "7f3a01c2-0000-4000-8000-000000000001", "agent": "claude", "kind": "tool",
+        "tool": "Bash", "input": { "command": "rm -rf target && \\\n  cargo build -r", "timeout": 120_000 },
+        "sha256": "b61ec0de00000000000000000000000000000000000000000000000000000009", "description": "Builds from scratch",
+        "reason": "clean build to rule out stale artefacts", "cwd": "/home/leo/loopsy",
+        "paths": [{ "path": "target", "resolved": "/home/leo/loopsy/target", "exists": true, "inside": true }], "flags": ["deletes files (rm -rf)"],
+        "suggestions": [{ "label": "Bash(rm:*) in this project", "rule": { "tool": "Bash" } }, { "label": "Bash(cargo:*)", "rule": {} }],
+        "rule": "ask command `rm`", "mayEdit": true, "askedAt": 1_795_262_280_000_u64, "expiresAt": 1_795_262_880_000_u64, "state": "pending",
+    })
+}
+
 #[cfg(test)]
 mod tests;
