@@ -60,7 +60,8 @@ pub(super) async fn run(ctx: &Ctx, command: Option<Approvals>) -> Result<u8, Err
             .await
         }
         Approvals::Always { approval, suggestion } => {
-            say_yes(ctx, approval, |approval| Ok(DecideApproval { suggestion: Some(offered(approval, suggestion)?), ..plain(approval, Decision::Always) })).await
+            say_yes(ctx, approval, |approval| Ok(DecideApproval { suggestion: Some(offered(approval, suggestion)?), ..plain(approval, Decision::Always) }))
+                .await
         }
         Approvals::Answer { approval, answers } => {
             say_yes(ctx, approval, |approval| Ok(DecideApproval { answers: answered(approval, &answers)?, ..plain(approval, Decision::Allow) })).await
@@ -123,15 +124,7 @@ async fn find(client: &Client, id: &str) -> Result<Approval, Error> {
 
 /// An answer with nothing beside it, for what was just read.
 fn plain(approval: &Approval, decision: Decision) -> DecideApproval {
-    DecideApproval {
-        id: approval.id.clone(),
-        sha256: approval.sha256.clone(),
-        decision,
-        reason: None,
-        input: None,
-        suggestion: None,
-        answers: BTreeMap::new(),
-    }
+    DecideApproval { id: approval.id.clone(), sha256: approval.sha256.clone(), decision, reason: None, input: None, suggestion: None, answers: BTreeMap::new() }
 }
 
 async fn say_no(ctx: &Ctx, id: &str, decision: Decision, reason: Option<String>) -> Result<u8, Error> {
@@ -275,7 +268,6 @@ fn line(approval: &Approval, now: time::Millis, zone: &TimeZone) -> String {
     let (id, node, agent) = (inert(head(approval.id.as_str())), inert(&approval.node), inert(&approval.agent));
     format!("{} {id} {node} {agent} {state} {} {what}", clock(approval.asked_at, now, zone), short(&approval.tool, 60))
 }
-
 
 /// An approval of a shell command, for tests.
 #[cfg(test)]

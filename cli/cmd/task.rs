@@ -131,7 +131,8 @@ impl One {
             return Ok(());
         }
         let status = self.info.status.as_str();
-        Err(Error::failure(format!("There is nothing to {what}: task {} is {status}.", self.name())).hint(format!("`loopsy task show {}` says more.", self.name())))
+        Err(Error::failure(format!("There is nothing to {what}: task {} is {status}.", self.name()))
+            .hint(format!("`loopsy task show {}` says more.", self.name())))
     }
 
     /// After something was said: shows what comes of it, or how to.

@@ -64,7 +64,8 @@ fn a_connection_that_breaks_is_a_no() {
 #[test]
 fn an_answer_that_is_none_is_a_no() {
     let fake = with_token();
-    for body in ["", "null", "{}", r#"{"output":null}"#, r#"{"output":"allow"}"#, r#"{"output":[]}"#, r#"{"output":true}"#, "<html>ok</html>", "{\"output\":{}"] {
+    for body in ["", "null", "{}", r#"{"output":null}"#, r#"{"output":"allow"}"#, r#"{"output":[]}"#, r#"{"output":true}"#, "<html>ok</html>", "{\"output\":{}"]
+    {
         fake.change(|world| world.hook = Some(reply(body)));
         is_no(&hook(&fake, TASK, QUESTION), "not understood");
     }

@@ -51,8 +51,42 @@ fn a_broken_connection_loses_and_doubles_nothing() {
 fn every_option_reaches_the_daemon() {
     let fake = Fake::new();
     told(&fake, "completed");
-    let line = ["task", "run", "--on", "kai", "-a", "codex", "-m", "big", "-C", "src", "--permission-mode", "accept-edits", "--allow", "Read", "--allow", "Bash(git log:*)"];
-    let more = ["--deny", "Web", "--budget", "2.5", "-t", "30m", "--worktree", "--no-queue", "--park", "--detach", "--resume-session", "s-1", "do it", "--", "--effort", "high"];
+    let line = [
+        "task",
+        "run",
+        "--on",
+        "kai",
+        "-a",
+        "codex",
+        "-m",
+        "big",
+        "-C",
+        "src",
+        "--permission-mode",
+        "accept-edits",
+        "--allow",
+        "Read",
+        "--allow",
+        "Bash(git log:*)",
+    ];
+    let more = [
+        "--deny",
+        "Web",
+        "--budget",
+        "2.5",
+        "-t",
+        "30m",
+        "--worktree",
+        "--no-queue",
+        "--park",
+        "--detach",
+        "--resume-session",
+        "s-1",
+        "do it",
+        "--",
+        "--effort",
+        "high",
+    ];
     let ran = fake.home.loopsy(&[&line[..], &more[..]].concat());
     // The door to a peer is not there, and that is said; the request was sent as it should be.
     ran.refused(1);
@@ -110,7 +144,9 @@ fn ctrl_c_interrupts_then_cancels() {
 fn leaving_leaves_the_task_alone() {
     let fake = Fake::new();
     fake.event("text", json!("working\n"), Some(1));
-    for (args, signal, code) in [(["task", "run", "fix it"], Signal::HUP, 129), (["task", "run", "fix it"], Signal::TERM, 143), (["task", "tail", "7f3a"], Signal::INT, 130)] {
+    for (args, signal, code) in
+        [(["task", "run", "fix it"], Signal::HUP, 129), (["task", "run", "fix it"], Signal::TERM, 143), (["task", "tail", "7f3a"], Signal::INT, 130)]
+    {
         let mut run = Dialogue::start(&fake.home, &args);
         run.line_with("working");
         run.signal(signal);
@@ -164,7 +200,10 @@ fn tasks_are_shown_talked_to_and_ended() {
     assert_eq!(fake.count("DELETE"), 1);
     fake.home.loopsy(&["task", "send", "7f3a", "and the docs"]).ok();
     fake.home.loopsy(&["task", "resume", "7f3a"]).ok();
-    assert_eq!(fake.look(|world| world.asked.iter().filter(|asked| asked.line.ends_with("/message")).map(|asked| asked.body["text"].clone()).collect::<Vec<_>>()), ["and the docs"]);
+    assert_eq!(
+        fake.look(|world| world.asked.iter().filter(|asked| asked.line.ends_with("/message")).map(|asked| asked.body["text"].clone()).collect::<Vec<_>>()),
+        ["and the docs"]
+    );
     fake.change(|world| world.task = fake::task("running"));
     assert!(fake.home.loopsy(&["task", "delete", "7f3a", "-y"]).refused(1).contains("has not ended"));
     fake.home.loopsy(&["task", "cancel", "7f3a"]).ok();

@@ -149,7 +149,8 @@ impl Page {
     fn value(&mut self, input: &Value) {
         let Some(fields) = input.as_object() else { return self.raw("  | ", input) };
         // What matters most comes first; the rest in its order.
-        let (first, rest): (Vec<_>, Vec<_>) = fields.iter().partition(|(name, _)| matches!(name.as_str(), "command" | "file_path" | "filePath" | "path" | "url"));
+        let (first, rest): (Vec<_>, Vec<_>) =
+            fields.iter().partition(|(name, _)| matches!(name.as_str(), "command" | "file_path" | "filePath" | "path" | "url"));
         for (name, value) in first.into_iter().chain(rest) {
             match value {
                 Value::String(text) => {
@@ -227,7 +228,10 @@ impl Page {
         let mut rest = text.as_str();
         let mut mark = mark.to_owned();
         loop {
-            let at = rest.char_indices().nth(room).map_or(rest.len(), |(at, _)| at);
+            let end = rest.char_indices().nth(room).map_or(rest.len(), |(at, _)| at);
+            // Between words where there are any: a word that is cut is hard to judge.
+            let blank = rest.get(..end).and_then(|line| line.rfind(' ')).map(|at| at + 1).filter(|at| end < rest.len() && *at > end / 2);
+            let at = blank.unwrap_or(end);
             let (line, more) = rest.split_at(at);
             self.lines.push(if style == PLAIN { format!("{mark}{line}") } else { format!("{mark}{}", paint(style, line)) });
             if more.is_empty() {

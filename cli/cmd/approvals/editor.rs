@@ -10,7 +10,8 @@ use serde_json::Value;
 /// A sentence for people.
 pub(super) async fn edit(input: &Value) -> Result<Value, String> {
     let text = serde_json::to_string_pretty(input).map_err(|e| format!("The input has no JSON form: {e}."))?;
-    let editor = ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty())).unwrap_or_else(|| "vi".to_owned());
+    let editor =
+        ["VISUAL", "EDITOR"].iter().find_map(|name| std::env::var(name).ok().filter(|value| !value.trim().is_empty())).unwrap_or_else(|| "vi".to_owned());
     let waited = tokio::task::spawn_blocking(move || {
         let broken = |e: std::io::Error| format!("The input cannot be edited: {e}.");
         let mut file = tempfile::Builder::new().prefix("loopsy-").suffix(".json").tempfile().map_err(broken)?;

@@ -6,7 +6,8 @@ use loopsy_shared::{
 };
 
 /// What a shell does more with than pass it on. A star would stand for any text in a rule.
-const ACTIVE: &[char] = &['|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '{', '}', '#', '~', '=', '%', '!', '\n', '\r', '\t'];
+const ACTIVE: &[char] =
+    &['|', '&', ';', '<', '>', '(', ')', '$', '`', '\\', '"', '\'', '*', '?', '[', ']', '{', '}', '#', '~', '=', '%', '!', '\n', '\r', '\t'];
 
 /// Names the agent, the tool, and the command or the path that was asked for.
 ///
@@ -41,7 +42,8 @@ fn command(value: &serde_json::Value) -> Option<String> {
     let text = match value {
         serde_json::Value::String(text) => text.trim().to_owned(),
         serde_json::Value::Array(words) => {
-            let words: Option<Vec<&str>> = words.iter().map(|word| word.as_str().filter(|word| !word.is_empty() && !word.contains(char::is_whitespace))).collect();
+            let words: Option<Vec<&str>> =
+                words.iter().map(|word| word.as_str().filter(|word| !word.is_empty() && !word.contains(char::is_whitespace))).collect();
             words?.join(" ")
         }
         _ => return None,

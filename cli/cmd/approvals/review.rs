@@ -121,9 +121,20 @@ impl Review {
         if unseen == 0 {
             match self.offer {
                 Offer::Only(decision) => keys.push(("y", word(decision))),
-                Offer::All if self.approval.kind == ApprovalKind::Question => keys.extend([("1-9", "choose"), ("t", "type"), ("n", "next question"), ("a", "send the answers")]),
+                Offer::All if self.approval.kind == ApprovalKind::Question => {
+                    keys.extend([("1-9", "choose"), ("t", "type"), ("n", "next question"), ("a", "send the answers")])
+                }
                 Offer::All => {
-                    keys.push(("a", if self.input.is_some() { "allow the changed input" } else if self.approval.kind == ApprovalKind::Plan { "go on" } else { "allow once" }));
+                    keys.push((
+                        "a",
+                        if self.input.is_some() {
+                            "allow the changed input"
+                        } else if self.approval.kind == ApprovalKind::Plan {
+                            "go on"
+                        } else {
+                            "allow once"
+                        },
+                    ));
                     if !self.approval.suggestions.is_empty() && self.input.is_none() {
                         keys.push(("w", "always"));
                     }
@@ -160,7 +171,11 @@ impl Review {
             ('a', Offer::All) => self.yes(Decision::Allow),
             ('A' | 'w', Offer::All) => self.always(),
             ('e', Offer::All) if self.approval.may_edit && self.approval.kind != ApprovalKind::Question => {
-                if self.unseen() > 0 { self.unread() } else { Step::Edit(self.input.clone().unwrap_or_else(|| self.approval.input.clone())) }
+                if self.unseen() > 0 {
+                    self.unread()
+                } else {
+                    Step::Edit(self.input.clone().unwrap_or_else(|| self.approval.input.clone()))
+                }
             }
             _ if self.approval.kind == ApprovalKind::Question => self.question_key(key),
             ('\n' | '\r' | ' ', _) => self.say("Enter and Space answer nothing."),
@@ -214,7 +229,11 @@ impl Review {
             most => {
                 self.choosing = true;
                 let rules = self.approval.suggestions.iter().enumerate().map(|(index, rule)| format!("  {}. {}", index + 1, visible(&rule.label)));
-                let ask = format!("Keep which rule? {} {} any other key keeps none", paint(STRONG, if most == 1 { "1".to_owned() } else { format!("1-{}", most.min(9)) }), "keeps it and allows;");
+                let ask = format!(
+                    "Keep which rule? {} {} any other key keeps none",
+                    paint(STRONG, if most == 1 { "1".to_owned() } else { format!("1-{}", most.min(9)) }),
+                    "keeps it and allows;"
+                );
                 Step::Show(rules.chain([ask]).collect())
             }
         }

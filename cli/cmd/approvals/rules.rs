@@ -32,7 +32,8 @@ pub(super) async fn run(ctx: &Ctx, command: Option<Rules>) -> Result<u8, Error> 
         Rules::Remove { number, yes } => {
             let index = usize::try_from(number).unwrap_or(usize::MAX) - 1;
             let rules = client.ask(ListRules {}).await?.rules;
-            let rule = rules.get(index).ok_or_else(|| Error::failure(format!("There is no rule {number}.")).hint("List them with `loopsy approvals rules`."))?;
+            let rule =
+                rules.get(index).ok_or_else(|| Error::failure(format!("There is no rule {number}.")).hint("List them with `loopsy approvals rules`."))?;
             if !yes && !ctx.out.confirm(&format!("Remove rule {number}, {}?", words(rule)))? {
                 return Err(Error::failure("Nothing was removed.").hint("Say `--yes` where nobody can be asked."));
             }
@@ -44,7 +45,8 @@ pub(super) async fn run(ctx: &Ctx, command: Option<Rules>) -> Result<u8, Error> 
                 let there = format!("Rules count where the agent runs: make it on `{}`.", inert(&approval.node));
                 return Err(Error::failure("The approval is not one of this machine.").hint(there));
             }
-            let rule = narrow::rule(&approval, verdict.into()).map_err(|why| Error::failure(why).hint("Write it by hand: `loopsy approvals rules add --help`."))?;
+            let rule =
+                narrow::rule(&approval, verdict.into()).map_err(|why| Error::failure(why).hint("Write it by hand: `loopsy approvals rules add --help`."))?;
             if !yes && !ctx.out.confirm(&format!("Add the rule: {}?", words(&rule)))? {
                 return Err(Error::failure(format!("Nothing was added. The rule would be: {}.", words(&rule))).hint("Say `--yes` where nobody can be asked."));
             }

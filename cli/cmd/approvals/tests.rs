@@ -58,7 +58,9 @@ fn question() -> Approval {
 }
 
 fn plan() -> Approval {
-    with(json!({ "kind": "plan", "tool": "ExitPlanMode", "flags": [], "paths": [], "suggestions": [], "input": { "plan": "# Plan\n1. Look\n2. Mend" }, "reason": null }))
+    with(
+        json!({ "kind": "plan", "tool": "ExitPlanMode", "flags": [], "paths": [], "suggestions": [], "input": { "plan": "# Plan\n1. Look\n2. Mend" }, "reason": null }),
+    )
 }
 
 fn hostile() -> Approval {
@@ -108,7 +110,10 @@ fn no_line_is_wider_than_the_screen_and_none_drives_it() {
     }
     // What an input says cannot look like what the card says.
     assert!(drawn(&hostile()).contains("  | cwd       /home/leo\n"));
-    assert_eq!(drawn(&hostile()).lines().filter(|line| line.starts_with("cwd ")).count(), drawn(&shell()).lines().filter(|line| line.starts_with("cwd ")).count());
+    assert_eq!(
+        drawn(&hostile()).lines().filter(|line| line.starts_with("cwd ")).count(),
+        drawn(&shell()).lines().filter(|line| line.starts_with("cwd ")).count()
+    );
 }
 
 fn sent(step: Step) -> DecideApproval {

@@ -104,7 +104,11 @@ impl View<'_> {
         }
         let before = if approval.state.is_open() { self.known.insert(approval.id.clone(), approval.state) } else { self.known.remove(&approval.id) };
         if self.person {
-            if approval.state.is_open() { self.desk.queue(approval.id.clone()) } else { self.desk.heard(approval) }
+            if approval.state.is_open() {
+                self.desk.queue(approval.id.clone())
+            } else {
+                self.desk.heard(approval)
+            }
             return Ok(());
         }
         if before == Some(approval.state) {

@@ -1,6 +1,9 @@
 //! A task before a person's eyes, from an event to its end: each event once, whatever happens to the connection, and the agent's questions in between.
 
-use std::time::{Duration, Instant};
+use std::{
+    io::IsTerminal,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
@@ -61,6 +64,8 @@ pub(super) struct Watching<'a> {
     /// How often Ctrl-C was pressed.
     pressed: u32,
     lost: Option<Instant>,
+    /// The person knows that the connection is lost.
+    told: bool,
 }
 
 impl<'a> Watching<'a> {
@@ -71,7 +76,7 @@ impl<'a> Watching<'a> {
         let person = !follow.no_ask && !ctx.out.json && !ctx.out.quiet && somebody_is_there();
         let desk = if person { Some(Desk::new(ctx.client()?.clone(), ctx.out)) } else { None };
         let renderer = Renderer::new(look);
-        Ok(Self { ctx, client, id, on: on.map(str::to_owned), name, renderer, desk, held: Vec::new(), last: 0, ending, pressed: 0, lost: None })
+        Ok(Self { ctx, client, id, on: on.map(str::to_owned), name, renderer, desk, held: Vec::new(), last: 0, ending, pressed: 0, lost: None, told: false })
     }
 
     /// From behind an event to the end; the exit code says how the task ended.
@@ -113,13 +118,15 @@ impl<'a> Watching<'a> {
                 // The client asks again for ever, so this is a node that refused before.
                 None => return Err(self.gave_up()),
                 Some(Ok(Watched::Connected)) => {
-                    if self.lost.take().is_some() {
+                    if self.lost.take().is_some() && std::mem::take(&mut self.told) {
                         self.aside(&paint(FAINT, "Connected again."))?;
                     }
                 }
                 Some(Ok(Watched::Lost(why))) => {
+                    // What comes back at once is not worth a word.
                     if self.lost.is_none() {
                         self.lost = Some(Instant::now());
+                    } else if !std::mem::replace(&mut self.told, true) {
                         self.aside(&paint(FAINT, format!("The connection was lost ({}); trying again. The task goes on.", inert(&why))))?;
                     }
                 }
@@ -189,7 +196,10 @@ impl<'a> Watching<'a> {
 
     /// A remark on standard error, on a line of its own.
     fn aside(&mut self, text: &str) -> Result<(), Error> {
-        self.ctx.out.text(&if self.ctx.out.json { String::new() } else { self.renderer.end() })?;
+        // Where both go to the same screen.
+        if !self.ctx.out.json && std::io::stdout().is_terminal() {
+            self.ctx.out.text(&self.renderer.end())?;
+        }
         self.ctx.out.remark(text);
         Ok(())
     }

@@ -247,8 +247,13 @@ impl Renderer {
             }
             "plan" => self.plan(data),
             "retry" => {
-                let attempt = data["attempt"].as_u64().map(|n| format!(" (attempt {n}{})", data["of"].as_u64().or(data["maxAttempts"].as_u64()).map(|of| format!(" of {of}")).unwrap_or_default()));
-                let wait = data["delayMs"].as_f64().or(data["delay"].as_f64()).map(|ms| format!(" in {}", span(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))));
+                let attempt = data["attempt"].as_u64().map(|n| {
+                    format!(" (attempt {n}{})", data["of"].as_u64().or(data["maxAttempts"].as_u64()).map(|of| format!(" of {of}")).unwrap_or_default())
+                });
+                let wait = data["delayMs"]
+                    .as_f64()
+                    .or(data["delay"].as_f64())
+                    .map(|ms| format!(" in {}", span(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))));
                 self.line(WARN, &format!("The model did not answer; trying again{}{}{}", wait.unwrap_or_default(), attempt.unwrap_or_default(), said()))
             }
             "rate_limit" => {

@@ -2,13 +2,14 @@
 
 use loopsy_shared::api::ai_tasks::{AgentChoice, DispatchTask, TaskInfo, TaskMode};
 
-use super::{
-    One,
-    follow::Ending,
-    name, prompt,
-    show::began,
+use super::{One, follow::Ending, name, prompt, show::began};
+use crate::{
+    args::Run,
+    cmd::DONE,
+    context::Ctx,
+    error::Error,
+    output::{FAINT, paint},
 };
-use crate::{args::Run, cmd::DONE, context::Ctx, error::Error, output::{FAINT, paint}};
 
 pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
     let text = prompt(args.prompt)?;
@@ -62,7 +63,8 @@ fn attach(ctx: &Ctx, on: Option<&str>, info: &TaskInfo) -> Result<u8, Error> {
         return ctx.out.line(format_args!("Task {name} has no terminal yet; `loopsy task show {name}` says when it has.")).map(|()| crate::error::OK);
     };
     let place = on.map(|on| format!(" --on {}", loopsy_shared::text::inert(on))).unwrap_or_default();
-    ctx.out.show(info, |_| ctx.out.line(format_args!("Open its screen with: loopsy terminal attach {}{place}", loopsy_shared::text::inert(terminal.as_str()))))?;
+    ctx.out
+        .show(info, |_| ctx.out.line(format_args!("Open its screen with: loopsy terminal attach {}{place}", loopsy_shared::text::inert(terminal.as_str()))))?;
     DONE
 }
 

@@ -48,7 +48,11 @@ fn every_kind() -> Vec<(&'static str, Value, Option<u64>)> {
         ("text", json!(" at the test.\nThen "), Some(2)),
         ("text", json!("I run it."), Some(2)),
         ("text", json!("Another block."), Some(3)),
-        ("system", json!({ "subtype": "plan", "entries": [{ "content": "Look", "status": "completed" }, { "content": "Mend", "status": "in_progress" }, { "content": "Test" }] }), None),
+        (
+            "system",
+            json!({ "subtype": "plan", "entries": [{ "content": "Look", "status": "completed" }, { "content": "Mend", "status": "in_progress" }, { "content": "Test" }] }),
+            None,
+        ),
         ("tool_use", json!({ "id": "t1", "name": "Bash", "input": { "command": "cargo test -q\necho done" } }), None),
         ("tool_result", json!({ "id": "t1", "content": "1\n2\n3\n4\n5\n6", "isError": false, "exitCode": 101 }), None),
         ("tool_use", json!({ "id": "t2", "name": "Edit", "input": { "file_path": "src/lib.rs" }, "path": "src/lib.rs", "diff": diff }), None),
@@ -152,11 +156,18 @@ fn finished() -> TaskInfo {
 
 #[test]
 fn one_task_reads_well() {
-    assert_snapshot!("ending", [
-        finished(),
-        TaskInfo { status: TaskStatus::Failed, error: Some("The agent ended with code 1.\nIt said: no".to_owned()), ..finished() },
-        TaskInfo { status: TaskStatus::Cancelled, ended_by: Some(EndedBy::Interrupt), ..finished() },
-    ].iter().map(|task| plain(&ending(task))).collect::<Vec<_>>().join("\n"));
+    assert_snapshot!(
+        "ending",
+        [
+            finished(),
+            TaskInfo { status: TaskStatus::Failed, error: Some("The agent ended with code 1.\nIt said: no".to_owned()), ..finished() },
+            TaskInfo { status: TaskStatus::Cancelled, ended_by: Some(EndedBy::Interrupt), ..finished() },
+        ]
+        .iter()
+        .map(|task| plain(&ending(task)))
+        .collect::<Vec<_>>()
+        .join("\n")
+    );
     let whole = TaskInfo {
         prompt: "fix\nthe \u{1b}[2Jtest".to_owned(),
         agent_version: Some("2.1.0".to_owned()),
@@ -178,7 +189,10 @@ fn one_task_reads_well() {
 #[test]
 fn the_list_is_a_table() {
     let waiting = TaskInfo { approvals: vec!["a".into(), "b".into()], ..task("91bc0000-0000-4000-8000-000000000002", TaskStatus::WaitingApproval) };
-    let hostile = TaskInfo { prompt: "\u{202e}evil\u{1b}[31m and very long, so long that nobody wants to read the whole of it here".to_owned(), ..task("aaaa0000-1", TaskStatus::Failed) };
+    let hostile = TaskInfo {
+        prompt: "\u{202e}evil\u{1b}[31m and very long, so long that nobody wants to read the whole of it here".to_owned(),
+        ..task("aaaa0000-1", TaskStatus::Failed)
+    };
     let yesterday = TaskInfo { started_at: NOON - 86_400_000, ..finished() };
     assert_snapshot!("list", plain(&table(&[task("00c1", TaskStatus::Running), waiting, hostile, yesterday], NOON, &TimeZone::UTC).lines().join("\n")));
 }

@@ -32,9 +32,8 @@ pub(in crate::cmd) fn essential(input: &Value) -> String {
     if let Some(words) = input.get("command").and_then(Value::as_array) {
         return short(&words.iter().map(text_of).collect::<Vec<_>>().join(" "), ESSENTIAL);
     }
-    const FIELDS: [&str; 14] = [
-        "command", "cmd", "file_path", "filePath", "notebook_path", "path", "url", "pattern", "query", "description", "prompt", "plan", "title", "name",
-    ];
+    const FIELDS: [&str; 14] =
+        ["command", "cmd", "file_path", "filePath", "notebook_path", "path", "url", "pattern", "query", "description", "prompt", "plan", "title", "name"];
     match known(input, &FIELDS) {
         Some(text) => {
             let mut lines = text.trim().lines();

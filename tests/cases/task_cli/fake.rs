@@ -228,7 +228,9 @@ fn answer(world: &mut World, path: &str, asked: &Asked) -> (u16, Value) {
             world.rules.remove(0);
             (200, json!({ "rules": world.rules }))
         }
-        "POST /api/v1/approvals/test" => (200, json!({ "verdict": "deny", "rule": "deny command `rm`", "index": 0, "why": "`rm` is denied", "commands": ["rm -rf x"] })),
+        "POST /api/v1/approvals/test" => {
+            (200, json!({ "verdict": "deny", "rule": "deny command `rm`", "index": 0, "why": "`rm` is denied", "commands": ["rm -rf x"] }))
+        }
         _ if path == format!("GET {one}") => (200, world.task.clone()),
         _ if path == format!("GET {one}/events") => {
             let after: usize = asked.line.split("after=").nth(1).and_then(|rest| rest.split('&').next()?.parse().ok()).unwrap_or(0);
@@ -248,7 +250,7 @@ fn answer(world: &mut World, path: &str, asked: &Asked) -> (u16, Value) {
         _ => match path.split_once(" /api/v1/approvals/") {
             Some(("GET", id)) => world.approvals.get(id).map_or_else(|| refusal(404, 6008, "There is no such approval."), |found| (200, found.clone())),
             Some(("POST", id)) => decide(world, id, &asked.body),
-            _ => refusal(404, 1001, "There is nothing here."),
+            _ => refusal(404, 9999, "There is nothing here."),
         },
     }
 }

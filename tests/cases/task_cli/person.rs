@@ -141,8 +141,7 @@ fn a_card_comes_up_in_the_stream_and_a_key_answers_it() {
     person.types("\u{1b}[200~");
     person.types("a");
     person.types("\u{1b}[201~");
-    person.types("y");
-    person.sees("`y` is not a key here");
+    person.presses_until_seen("y", "`y` is not a key here");
     assert_eq!(state(&fake, APPROVAL), "pending");
     person.presses("a", || state(&fake, APPROVAL) == "allowed");
     person.sees("allowed by owner");
