@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{
     card::{Look, visible},
     editor,
-    keys::{Input, Keys, size},
+    keys::{Input, Keys, in_foreground, size},
     review::{Line, Review, Step},
 };
 use crate::{
@@ -27,6 +27,9 @@ use crate::{
 
 /// Questions that wait behind the one that is shown. What comes beyond that is only said; `loopsy approvals` has all.
 const WAITING: usize = 1000;
+
+/// A card that comes up is heard too.
+const BELL: &[u8] = b"\x07";
 
 /// How it looks now, at this terminal.
 pub(crate) fn look() -> (Look, usize) {
@@ -92,10 +95,15 @@ impl Desk {
     }
 
     fn show(&mut self, approval: Approval) -> Result<(), Error> {
+        if !in_foreground() {
+            self.tell(&paint(WARN, "An agent asks something, and this command is in the background: `loopsy approvals` answers it."));
+            self.later.push(approval.id);
+            return Ok(());
+        }
         let (look, height) = look();
         let keys = Keys::new()?;
         self.open = Some(Open { review: Review::new(approval, look, height), keys, line: None });
-        self.tell("\u{7}");
+        let _nobody_hears = std::io::stderr().lock().write_all(BELL);
         self.draw();
         Ok(())
     }
@@ -229,11 +237,7 @@ impl Desk {
     }
 
     fn tell(&self, text: &str) {
-        if text == "\u{7}" {
-            let _nobody_hears = std::io::stderr().lock().write_all(b"\x07");
-        } else {
-            self.out.warn(text);
-        }
+        self.out.warn(text);
     }
 }
 

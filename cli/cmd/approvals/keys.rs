@@ -49,6 +49,11 @@ pub(crate) fn somebody_is_there() -> bool {
     io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
+/// Whether the terminal is ours now: a command in the shell's background would be stopped when it takes it.
+pub(crate) fn in_foreground() -> bool {
+    rustix::termios::tcgetpgrp(io::stdin()).is_ok_and(|group| group == rustix::process::getpgrp())
+}
+
 /// Columns and rows of the terminal.
 pub(crate) fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(io::stderr().as_fd()).ok().filter(|size| size.ws_col > 0 && size.ws_row > 0);

@@ -215,7 +215,7 @@ pub(super) fn ending(task: &TaskInfo) -> String {
         parts.push(span(Duration::from_millis(at.saturating_sub(task.started_at))));
     }
     if let Some(error) = &task.error {
-        parts.push(paint(BAD, short(error.trim_end(), 400)));
+        parts.push(paint(BAD, short(&error.trim_end().replace('\n', " "), 400)));
     }
     parts.join("  ")
 }

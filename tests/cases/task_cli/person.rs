@@ -25,7 +25,9 @@ struct Person {
 impl Person {
     fn runs(fake: &Fake, args: &[&str], environment: &[(&str, &str)]) -> Self {
         let pair = native_pty_system().openpty(PtySize { rows: 30, cols: 100, pixel_width: 0, pixel_height: 0 }).unwrap();
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_loopsy"));
+        // A shell, which says afterwards how the terminal was left.
+        let mut command = CommandBuilder::new("/bin/sh");
+        command.args(["-c", "trap : INT; \"$@\"; code=$?; echo; stty -a; exit $code", "sh", env!("CARGO_BIN_EXE_loopsy")]);
         command.args(args);
         command.env_clear();
         command.env("PATH", "/usr/local/bin:/usr/bin:/bin");
@@ -91,10 +93,18 @@ impl Person {
         self.presses(key, || anstream_stripped(&seen.lock().unwrap()).contains(text));
     }
 
+    /// The end, with the terminal as it was.
     #[track_caller]
     fn ends(mut self) -> (u32, String) {
         let code = until("the end", || self.child.try_wait().unwrap()).exit_code();
-        (code, self.text())
+        self.sees("isig");
+        let text = self.text();
+        for mode in [" icanon", " echo ", "susp = ^Z"] {
+            assert!(text.contains(mode), "the terminal was left without `{mode}`: {text}");
+        }
+        let raw = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
+        assert_eq!(raw.rfind("\u{1b}[?2004h") > raw.rfind("\u{1b}[?2004l"), false, "pasting is still marked");
+        (code, text)
     }
 }
 
@@ -182,9 +192,54 @@ fn a_card_that_was_answered_elsewhere_goes_away_and_the_next_one_comes() {
     person.sees("| second");
     person.presses_until_seen("D", "Reason:");
     person.types("not this one\r");
-    fake.wait("the reason", |world| (world.approvals[OTHER]["decision"]["reason"] == "not this one").then_some(()));
+    fake.wait("the reason", |world| world.approvals[OTHER]["decision"]["reason"].as_str()?.ends_with("not this one").then_some(()));
     person.types("\u{3}");
     assert_eq!(person.ends().0, 130);
+}
+
+#[test]
+fn a_question_in_a_run_goes_away_when_it_is_answered_elsewhere_and_ctrl_c_interrupts() {
+    let fake = Fake::new();
+    fake.ask(&approval(APPROVAL, "first"));
+    let mut person = Person::runs(&fake, &["task", "run", "fix it"], &[]);
+    person.sees("a allow once");
+    fake.home.loopsy(&["approvals", "deny", APPROVAL]).ok();
+    fake.event("status", json!({ "status": "running", "approvalId": APPROVAL, "approved": false, "decision": "deny", "by": "kai\u{1b}[2J" }), None);
+    person.sees("The question is gone: denied by kai\\u{1b}[2J");
+    fake.event("text", json!("going on\n"), Some(1));
+    person.sees("going on");
+    fake.ask(&approval(OTHER, "second"));
+    person.sees("| second");
+    person.types("\u{3}");
+    fake.wait("the interrupt", |world| world.asked.iter().any(|asked| asked.line.ends_with("/interrupt")).then_some(()));
+    assert_eq!(state(&fake, OTHER), "pending", "an interrupt answers nothing by itself");
+    fake.end("cancelled");
+    assert_eq!(person.ends().0, 130);
+}
+
+#[test]
+fn what_was_answered_before_is_not_asked_again() {
+    let fake = Fake::new();
+    fake.ask(&approval(APPROVAL, "rm -rf target"));
+    fake.home.loopsy(&["approvals", "deny", APPROVAL]).ok();
+    fake.event("text", json!("done\n"), Some(1));
+    fake.end("completed");
+    let (code, text) = Person::runs(&fake, &["task", "tail", "7f3a"], &[]).ends();
+    assert_eq!(code, 0, "{text}");
+    assert!(text.contains("done") && !text.contains("allow once"), "{text}");
+}
+
+#[test]
+fn the_second_of_two_answers_is_told_who_was_first() {
+    let fake = Fake::new();
+    fake.ask(&approval(APPROVAL, "rm -rf target"));
+    let mut person = Person::runs(&fake, &["task", "run", "fix it"], &[]);
+    person.sees("a allow once");
+    // The stream does not say it in time: the node does when the answer comes.
+    fake.change(|world| world.approvals.get_mut(APPROVAL).unwrap()["state"] = json!("allowed"));
+    person.presses_until_seen("a", "answered already: allowed by `kai`");
+    fake.end("completed");
+    assert_eq!(person.ends().0, 0);
 }
 
 #[test]
@@ -198,6 +253,8 @@ fn the_input_can_be_changed_in_an_editor() {
     assert_eq!(state(&fake, APPROVAL), "pending");
     person.presses("a", || state(&fake, APPROVAL) == "allowed");
     assert_eq!(fake.look(|world| world.approvals[APPROVAL]["decision"]["input"].clone()), json!({ "command": "cargo clean" }));
+    person.types("\u{3}");
+    assert_eq!(person.ends().0, 130);
 }
 
 #[test]
