@@ -68,6 +68,10 @@ pub(crate) enum Approvals {
     },
     /// Wait for questions and ask each of them here, one at a time, until Ctrl-C
     ///
+    /// The keys: `a` allows once, `w` or `A` allows and keeps a rule that the agent offers, `e` changes the input in `$EDITOR`, `d` denies, `D` denies with a reason,
+    /// `s` denies and stops the agent, `l` leaves it for later, `m` shows more lines. A yes counts only when the whole card was shown. Enter never does anything,
+    /// and neither does what was pasted, or typed before the card stood there.
+    ///
     /// Where no person sits at the terminal it prints a line for each change.
     Watch {
         /// Only of this machine

@@ -14,7 +14,7 @@ pub(crate) enum Task {
     /// Start an agent on a prompt and show what it does
     ///
     /// The task belongs to the daemon: it goes on when this command ends, and `loopsy task tail` shows it again. Where a person sits at the terminal, questions of
-    /// the agent are asked right there; elsewhere `loopsy approvals` answers them.
+    /// the agent are asked right there, with the keys of `loopsy approvals watch`; elsewhere `loopsy approvals` answers them.
     ///
     /// Ctrl-C interrupts what the agent does now and keeps its session; Ctrl-C again cancels the task; once more leaves at once. A closed terminal only leaves.
     ///

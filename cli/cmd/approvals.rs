@@ -14,7 +14,7 @@ use std::{collections::BTreeMap, io::Read, path::Path};
 
 use jiff::tz::TimeZone;
 use loopsy_shared::{
-    api::approvals::{Approval, Approvals as Listed, DecideApproval, Decision, GetApproval, ListApprovals},
+    api::approvals::{Approval, ApprovalKind, Approvals as Listed, DecideApproval, Decision, GetApproval, ListApprovals},
     client::Client,
     id::ApprovalId,
     text::inert,
@@ -52,6 +52,10 @@ pub(super) async fn run(ctx: &Ctx, command: Option<Approvals>) -> Result<u8, Err
         Approvals::Allow { approval, input } => {
             let input = input.as_deref().map(json_from).transpose()?;
             say_yes(ctx, approval, |approval| {
+                if approval.kind == ApprovalKind::Question {
+                    let hint = format!("`loopsy approvals answer {} 1=..` does.", inert(head(approval.id.as_str())));
+                    return Err(Error::failure("The agent asks a question: a yes alone does not answer it.").hint(hint));
+                }
                 if input.is_some() && !approval.may_edit {
                     return Err(Error::failure("This agent takes no other input with the answer.").hint("Allow it as it is, or deny it with a reason."));
                 }

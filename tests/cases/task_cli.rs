@@ -34,17 +34,19 @@ fn a_run_is_told_to_its_end_and_ends_like_the_task() {
 
 #[test]
 fn a_broken_connection_loses_and_doubles_nothing() {
-    let fake = Fake::new();
-    for word in 0..30 {
-        fake.event("text", json!(format!("w{word} ")), Some(1));
+    for forgetful in [false, true] {
+        let fake = Fake::new();
+        for word in 0..30 {
+            fake.event("text", json!(format!("w{word} ")), Some(1));
+        }
+        fake.change(|world| (world.cuts, world.forgetful) = ([1, 7, 8, 29, 30].into(), forgetful));
+        fake.end("completed");
+        let ran = fake.home.loopsy(&["task", "run", "fix it"]).ok();
+        let words: String = (0..30).map(|word| format!("w{word} ")).collect();
+        assert_eq!(ran.text().lines().next().unwrap(), words);
+        let lasts: Vec<_> = fake.look(|world| world.asked.iter().filter(|asked| asked.line.contains("/stream")).map(|asked| asked.last.clone()).collect());
+        assert_eq!(lasts, [None, Some("1"), Some("7"), Some("8"), Some("29"), Some("30")].map(|last| last.map(str::to_owned)));
     }
-    fake.change(|world| world.cuts = [1, 7, 8, 29, 30].into());
-    fake.end("completed");
-    let ran = fake.home.loopsy(&["task", "run", "fix it"]).ok();
-    let words: String = (0..30).map(|word| format!("w{word} ")).collect();
-    assert_eq!(ran.text().lines().next().unwrap(), words);
-    let lasts: Vec<_> = fake.look(|world| world.asked.iter().filter(|asked| asked.line.contains("/stream")).map(|asked| asked.last.clone()).collect());
-    assert_eq!(lasts, [None, Some("1"), Some("7"), Some("8"), Some("29"), Some("30")].map(|last| last.map(str::to_owned)));
 }
 
 #[test]
@@ -251,6 +253,20 @@ fn a_no_and_a_rule_need_no_hash_and_unseen_peers_are_said() {
 }
 
 #[test]
+fn a_question_is_answered_by_answers() {
+    let fake = Fake::new();
+    let mut asked = approval(APPROVAL, "");
+    asked["kind"] = json!("question");
+    asked["questions"] = json!([{ "id": "db", "question": "Which database?", "options": [{ "label": "Postgres" }, { "label": "SQLite" }] }]);
+    fake.ask(&asked);
+    assert!(fake.home.loopsy(&["approvals", "allow", "1111", "--sha256", HASH]).refused(1).contains("approvals answer"));
+    assert!(fake.home.loopsy(&["approvals", "answer", "1111", "--sha256", HASH, "x=1"]).refused(2).contains("Which database?"));
+    fake.home.loopsy(&["approvals", "answer", "1111", "--sha256", HASH, "1=2"]).ok();
+    let body = fake.look(|world| world.asked.last().unwrap().body.clone());
+    assert_eq!(body, json!({ "sha256": HASH, "decision": "allow", "answers": { "db": ["SQLite"] } }));
+}
+
+#[test]
 fn watching_without_a_person_prints_lines() {
     let fake = Fake::new();
     fake.ask(&approval(APPROVAL, "ls"));
@@ -276,6 +292,7 @@ fn help_reads_well() {
         ("task_tail", &["task", "tail", "--help"]),
         ("approvals", &["approvals", "--help"]),
         ("approvals_allow", &["approvals", "allow", "--help"]),
+        ("approvals_watch", &["approvals", "watch", "--help"]),
         ("approvals_rules_add", &["approvals", "rules", "add", "--help"]),
         ("approvals_test", &["approvals", "test", "--help"]),
     ] {

@@ -23,6 +23,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Value>,
     /// After these events a stream breaks, once each.
     pub(crate) cuts: BTreeSet<u64>,
+    /// Whether every stream begins with the first event, whatever was asked for.
+    pub(crate) forgetful: bool,
     /// Whether the streams end when all was sent.
     pub(crate) over: bool,
     pub(crate) approvals: BTreeMap<String, Value>,
@@ -194,7 +196,8 @@ fn serve(stream: TcpStream, world: &Shared) -> std::io::Result<()> {
         world.1.notify_all();
         let (path, _query) = asked.line.split_once('?').unwrap_or((&asked.line, ""));
         if path == format!("GET /api/v1/ai-tasks/{TASK}/stream") {
-            return task_stream(&mut out, world, asked.last.and_then(|last| last.parse().ok()).unwrap_or(0));
+            let last = asked.last.filter(|_| !world.0.lock().unwrap().forgetful).and_then(|last| last.parse().ok());
+            return task_stream(&mut out, world, last.unwrap_or(0));
         }
         if path == "GET /api/v1/events" {
             return event_stream(&mut out, world);

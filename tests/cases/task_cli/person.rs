@@ -103,7 +103,7 @@ impl Person {
             assert!(text.contains(mode), "the terminal was left without `{mode}`: {text}");
         }
         let raw = String::from_utf8_lossy(&self.seen.lock().unwrap()).into_owned();
-        assert_eq!(raw.rfind("\u{1b}[?2004h") > raw.rfind("\u{1b}[?2004l"), false, "pasting is still marked");
+        assert!(raw.rfind("\u{1b}[?2004h") <= raw.rfind("\u{1b}[?2004l"), "pasting is still marked");
         (code, text)
     }
 }
@@ -169,8 +169,8 @@ fn what_was_typed_before_the_card_is_thrown_away() {
     fake.event("text", json!("working\n"), Some(1));
     let mut person = Person::runs(&fake, &["task", "run", "fix it"], &[]);
     person.sees("working");
+    // One key, without Enter: it would come out of the terminal alone.
     person.types("a");
-    person.types("a\r");
     fake.ask(&approval(APPROVAL, "rm -rf target"));
     person.sees("a allow once");
     // A key that counts shows that those before did not.
