@@ -173,6 +173,10 @@ fn what_was_typed_before_the_card_is_thrown_away() {
     person.types("a");
     fake.ask(&approval(APPROVAL, "rm -rf target"));
     person.sees("a allow once");
+    // Looked at by another command, more than once: a key that counted would have been sent by then.
+    for _ in 0..4 {
+        assert!(fake.home.loopsy(&["approvals", "show", "1111"]).ok().text().contains("if nobody answers"), "{}", person.text());
+    }
     // A key that counts shows that those before did not.
     person.presses("d", || state(&fake, APPROVAL) == "denied");
     fake.end("completed");
