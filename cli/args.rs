@@ -7,16 +7,20 @@ use clap_complete::Shell;
 
 use loopsy_shared::api::execute::Timeout;
 
+mod approvals;
 mod context;
 mod pair;
 mod parse;
 mod peers;
+mod task;
 
+pub(crate) use approvals::{Approvals, Rules, Test as TestRules, Yes};
 pub(crate) use context::Context;
 pub(crate) use pair::{Connect, Pair};
 pub(crate) use parse::{parse_address, parse_place};
 use parse::{parse_env, parse_lines, parse_timeout};
 pub(crate) use peers::Peers;
+pub(crate) use task::{Follow, Run, Task};
 
 const GLOBAL: &str = "Options of every command";
 
@@ -108,6 +112,21 @@ pub(crate) enum Command {
         /// What to do.
         #[command(subcommand)]
         command: Context,
+    },
+    /// Run coding agents, here or on a peer, and follow what they do
+    Task {
+        /// What to do.
+        #[command(subcommand)]
+        command: Task,
+    },
+    /// Answer what agents ask, on all machines, and keep rules
+    ///
+    /// Without a subcommand it lists what waits. `allow`, `always` and `answer` show what will be answered and ask once more; a script names the hash of what it
+    /// looked at with `--sha256` instead. A no needs neither. Whatever nobody answers in time is denied.
+    Approvals {
+        /// What to do; lists when absent.
+        #[command(subcommand)]
+        command: Option<Approvals>,
     },
     /// Show or replace this node's own key
     Key {

@@ -9,6 +9,7 @@ use crate::{
     output::Output,
 };
 
+mod approvals;
 mod completions;
 mod connect;
 mod context;
@@ -17,12 +18,14 @@ mod demo;
 mod docs;
 mod doctor;
 mod exec;
+pub(crate) mod hook;
 mod init;
 mod jobs;
 mod key;
 mod logs;
 mod pair;
 mod peer;
+mod task;
 mod transfer;
 
 /// Runs a command; the exit code says how it went.
@@ -54,6 +57,8 @@ pub(crate) fn run(args: Args, output: Output) -> Result<u8, Error> {
         Command::Transfers => wait(transfer::list(ctx)),
         Command::Jobs { peer } => wait(jobs::run(ctx, peer.as_deref())),
         Command::Context { command } => wait(context::run(ctx, command)),
+        Command::Task { command } => wait(task::run(ctx, command)),
+        Command::Approvals { command } => wait(approvals::run(ctx, command)),
         Command::Key { command } => wait(key::run(ctx, command)),
     }
 }

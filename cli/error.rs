@@ -208,6 +208,7 @@ pub(crate) const fn exit_for(code: Code) -> u8 {
         | Code::PairingTooOld
         | Code::CommandDenied
         | Code::PathDenied
+        | Code::TaskDenied
         | Code::NameRefused => REFUSED,
         Code::Other(_, 401 | 403) => REFUSED,
         Code::Other(_, 502..=504) => UNREACHABLE,
@@ -240,6 +241,7 @@ mod tests {
         assert_eq!(code_of(Code::PeerUnreachable), 3);
         assert_eq!(code_of(Code::CommandDenied), 4);
         assert_eq!(code_of(Code::ScopeMissing), 4);
+        assert_eq!(code_of(Code::TaskDenied), 4);
         assert_eq!(code_of(Code::PeerNotFound), 1);
         assert_eq!(code_of(Code::from_number(777, 403)), 4);
         let down = Error::from(ClientError::Unreachable { address: "127.0.0.1:1".to_owned(), cause: "refused".to_owned() });

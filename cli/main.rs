@@ -15,6 +15,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__keeper") {
         return loopsy_daemon::jobs::keeper::main();
     }
+    // What an agent's hook runs must end with the hook's own exit codes, whatever its arguments are.
+    if std::env::args_os().nth(1).is_some_and(|first| first == "__hook") {
+        return cmd::hook::main(std::env::args_os().skip(2));
+    }
     let args = args::Args::parse();
     let output = output::Output { json: args.global.json, quiet: args.global.quiet };
     match cmd::run(args, output) {

@@ -9,9 +9,11 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table as Comfy, presets};
+use jiff::{Timestamp, tz::TimeZone};
 use loopsy_shared::{
     api::error::{ErrorBody, ErrorDetail},
     text::inert,
+    time::Millis,
 };
 use serde::Serialize;
 
@@ -72,6 +74,13 @@ impl Output {
     /// A warning, on standard error, also with `--quiet`.
     pub(crate) fn warn(self, text: impl Display) {
         let _nobody_reads = writeln!(anstream::stderr().lock(), "{text}");
+    }
+
+    /// Text of the result for people, with styles, as a piece of a line.
+    pub(crate) fn text(self, text: &str) -> Result<(), Error> {
+        let mut out = anstream::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
     }
 
     /// A value as JSON for people's eyes and programs alike.
@@ -161,14 +170,16 @@ impl Table {
 
     /// Prints it.
     pub(crate) fn print(&self, output: Output) -> Result<(), Error> {
-        for (index, line) in self.comfy.trim_fmt().lines().enumerate() {
-            let styled = match index.checked_sub(1).and_then(|row| self.tails.get(row)) {
-                None => paint(FAINT, line),
-                Some(tail) => style_tail(line, tail),
-            };
-            output.line(styled)?;
-        }
-        Ok(())
+        self.lines().into_iter().try_for_each(|line| output.line(line))
+    }
+
+    /// Its lines, with styles.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let styled = |(index, line): (usize, &str)| match index.checked_sub(1).and_then(|row| self.tails.get(row)) {
+            None => paint(FAINT, line),
+            Some(tail) => style_tail(line, tail),
+        };
+        self.comfy.trim_fmt().lines().enumerate().map(styled).collect()
     }
 }
 
@@ -210,6 +221,41 @@ pub(crate) fn short(text: &str, limit: usize) -> String {
     }
 }
 
+/// The lines of a text from elsewhere, each made inert. Tabs become blanks, and a line may end as Windows ends it.
+pub(crate) fn safe_lines(text: &str) -> impl Iterator<Item = String> {
+    text.split('\n').map(|line| inert(&line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ")).into_owned())
+}
+
+/// A unified diff, line by line, each with its style.
+pub(crate) fn diff_lines(diff: &str) -> impl Iterator<Item = (Style, String)> {
+    safe_lines(diff.strip_suffix('\n').unwrap_or(diff)).map(|line| {
+        let style = match line.as_bytes() {
+            [b'+', b'+', b'+', b' ', ..] | [b'-', b'-', b'-', b' ', ..] => STRONG,
+            [b'+', ..] => GOOD,
+            [b'-', ..] => BAD,
+            [b'@', b'@', ..] => FAINT,
+            _ => PLAIN,
+        };
+        (style, line)
+    })
+}
+
+/// How many lines a diff adds and removes: `+12 -3`.
+pub(crate) fn diff_count(diff: &str) -> String {
+    let count = |sign: char, head: &str| diff.lines().filter(|line| line.starts_with(sign) && !line.starts_with(head)).count();
+    format!("+{} -{}", count('+', "+++ "), count('-', "--- "))
+}
+
+/// A moment as a clock on the wall shows it: `14:05:09`, with the day where that is not today.
+pub(crate) fn clock(at: Millis, now: Millis, zone: &TimeZone) -> String {
+    let local = |at: Millis| i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).map(|at| at.to_zoned(zone.clone()));
+    match (local(at), local(now)) {
+        (Some(at), Some(now)) if at.date() == now.date() => at.strftime("%H:%M:%S").to_string(),
+        (Some(at), _) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        _ => at.to_string(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -226,6 +272,24 @@ mod tests {
         let tail = [("online".to_owned(), GOOD), ("none".to_owned(), WARN)];
         assert_eq!(style_tail("kai  none    online", &tail), format!("kai  {}    {}", paint(WARN, "none"), paint(GOOD, "online")));
         assert_eq!(style_tail("kai", &tail), "kai");
+    }
+
+    #[test]
+    fn clocks_show_the_day_only_when_it_is_another() {
+        let (noon, zone) = (1_795_262_400_000, TimeZone::UTC);
+        assert_eq!(clock(noon + 5 * 60_000, noon, &zone), "12:05:00");
+        assert_eq!(clock(noon + 86_400_000, noon, &zone), "2026-11-22 12:00:00");
+        assert_eq!(clock(u64::MAX, noon, &zone), u64::MAX.to_string());
+    }
+
+    #[test]
+    fn diffs_have_colours_and_a_size() {
+        let diff = "--- a/x\n+++ b/x\n@@ -1 +1,2 @@\n-old\n+new\t\u{202e}\n+more\n";
+        assert_eq!(diff_count(diff), "+2 -1");
+        let lines: Vec<_> = diff_lines(diff).collect();
+        assert_eq!(lines.len(), 6);
+        assert_eq!(lines[4], (GOOD, "+new    \\u{202e}".to_owned()));
+        assert_eq!(lines[0].0, STRONG);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod cases {
     mod door;
     mod durability;
     mod events;
+    mod hook;
     mod jobs;
     mod pair;
     mod paired;
@@ -31,6 +32,7 @@ mod cases {
     mod rogue;
     mod secrets;
     mod shapes;
+    mod task_cli;
     mod tasks;
     mod transfers;
     mod wire;

@@ -49,6 +49,22 @@ pub(super) fn parse_scope(text: &str) -> Result<Scope, String> {
     Scope::from_word(text.trim()).ok_or_else(|| format!("`{}` is no scope; the scopes are {}", inert(text), all()))
 }
 
+/// Reads an amount of US dollars.
+pub(super) fn parse_dollars(text: &str) -> Result<f64, String> {
+    let amount = text.strip_prefix('$').unwrap_or(text).parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount > 0.0);
+    amount.ok_or_else(|| "write an amount of US dollars above 0, such as `2.50`".to_owned())
+}
+
+/// Reads the beginning of a SHA-256: enough of it that nobody finds another input with the same.
+pub(super) fn parse_hash(text: &str) -> Result<String, String> {
+    let hash = text.trim_end_matches(['.', '…']).to_ascii_lowercase();
+    if (8..=64).contains(&hash.len()) && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(hash)
+    } else {
+        Err("write 8 to 64 hexadecimal digits of the hash, as `loopsy approvals show` prints it".to_owned())
+    }
+}
+
 /// Reads `host`, `host:port`, `v6`, `[v6]` and `[v6]:port`, with a port given apart from it winning over none.
 ///
 /// # Errors
@@ -100,6 +116,18 @@ mod tests {
     fn a_scope_is_one_of_those_there_are() {
         assert_eq!(parse_scope("ai-tasks"), Ok(Scope::AiTasks));
         assert!(parse_scope("exec").expect_err("none").contains("`execute`"));
+    }
+
+    #[test]
+    fn amounts_and_hashes() {
+        assert_eq!(parse_dollars("$2.50"), Ok(2.5));
+        for bad in ["0", "-1", "NaN", "inf", "", "two"] {
+            assert!(parse_dollars(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_hash("B61EC0DE"), Ok("b61ec0de".to_owned()));
+        for bad in ["b61ec0d", "", "b61ec0dg", "b61e c0de"] {
+            assert!(parse_hash(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]
