@@ -174,7 +174,7 @@ fn one_task_reads_well() {
         model: Some("opus".to_owned()),
         mode: TaskMode::Interactive,
         terminal_id: Some("term-1".into()),
-        worktree: Some(Worktree { repository: "/r".to_owned(), path: "/r-7f3a".to_owned(), branch: "loopsy/7f3a".to_owned() }),
+        worktree: Some(Worktree { repository: "/r".to_owned(), path: "/r-7f3a".to_owned(), branch: "loopsy/7f3a".to_owned(), base: "0".repeat(40) }),
         session_id: Some("s-1".to_owned()),
         approvals: vec!["11112222-0000-4000-8000-000000000001".into()],
         last_event: 31,
