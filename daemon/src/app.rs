@@ -28,6 +28,7 @@ use crate::{
     settings::Settings,
     store::Store,
     supervisor::Supervisor,
+    terminals::Terminals,
     transfers::Transfers,
     trust::{Caller, Principal, Trust},
 };
@@ -75,6 +76,8 @@ pub struct Services {
     pub strange_certificate: bool,
     /// This node's certificate.
     pub tls: Arc<TlsIdentity>,
+    /// Programs on a screen.
+    pub terminals: Terminals,
     /// Copies to and from them.
     pub transfers: Transfers,
     /// Restarts services and knows which had to be.

@@ -26,6 +26,7 @@ pub mod settings;
 pub mod setup;
 pub mod store;
 pub mod supervisor;
+pub mod terminals;
 pub mod tls;
 pub mod transfers;
 pub mod trust;

@@ -32,6 +32,7 @@ use crate::{
     setup,
     store::Store,
     supervisor::Supervisor,
+    terminals::{self, Terminals},
     tls,
     transfers::Transfers,
     trust::{Principal, Trust},
@@ -256,6 +257,14 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         stopping: stopping.clone(),
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tracker.clone(), stopping.clone());
+    let terminals = Terminals::new(terminals::Parts {
+        config: settings.subscribe(),
+        jobs: jobs.clone(),
+        events: events.clone(),
+        dir: dir.terminals(),
+        tasks: tracker.clone(),
+        stopping: stopping.clone(),
+    });
     Ok(App::new(Services {
         node_id: node_id.clone(),
         port: bound.port(),
@@ -273,6 +282,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         pairing,
         strange_certificate,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
+        terminals,
         tls,
         transfers,
         supervisor: Supervisor::new(stopping.clone(), tracker.clone()),

@@ -9,7 +9,7 @@ use loopsy_shared::api::{ApiError, Code};
 
 use crate::{
     context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError, settings::SettingsError, store::StoreError,
-    transfers::TransferError,
+    terminals::TerminalError, transfers::TransferError,
 };
 
 /// Makes an error response.
@@ -167,6 +167,25 @@ impl From<JobError> for ApiError {
             JobError::Invalid(_) => Self::new(Code::InvalidRequest, text),
             JobError::NotFound(_) => Self::new(Code::JobNotFound, text).hint("Jobs are kept for an hour after their end; only running ones can be cancelled."),
             JobError::Closing => Self::new(Code::ShuttingDown, text),
+        }
+    }
+}
+
+impl From<TerminalError> for ApiError {
+    fn from(error: TerminalError) -> Self {
+        let text = error.to_string();
+        match error {
+            TerminalError::Command(error) => error.into(),
+            TerminalError::TooMany(_) => Self::new(Code::TooManyTerminals, text)
+                .hint("Close one (`loopsy terminal kill`), or raise `terminals.maxOpen` in that node's config.yaml."),
+            TerminalError::TooManyViewers(_) => Self::new(Code::TooManyTerminals, text).hint("Detach one."),
+            TerminalError::NotFound(_) => {
+                Self::new(Code::TerminalNotFound, text).hint("Terminals are kept for an hour after their end; `loopsy terminal list` shows them.")
+            }
+            TerminalError::Ended(_) => Self::new(Code::TerminalEnded, text).hint("Open another: loopsy terminal new"),
+            TerminalError::Taken(_) => Self::new(Code::InvalidRequest, text),
+            TerminalError::Failed(_) => Self::new(Code::SpawnFailed, text),
+            TerminalError::Closing => Self::new(Code::ShuttingDown, text),
         }
     }
 }

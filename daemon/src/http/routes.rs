@@ -12,6 +12,7 @@ mod health;
 mod node;
 mod pairing;
 mod peers;
+mod terminals;
 mod transfer;
 mod transfers;
 
@@ -30,6 +31,7 @@ fn routes() -> Routes {
     let routes = transfer::mount(routes);
     let routes = transfers::mount(routes);
     let routes = context::mount(routes);
+    let routes = terminals::mount(routes);
     events::mount(routes)
 }
 
