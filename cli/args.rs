@@ -11,12 +11,14 @@ mod context;
 mod pair;
 mod parse;
 mod peers;
+mod terminal;
 
 pub(crate) use context::Context;
 pub(crate) use pair::{Connect, Pair};
 pub(crate) use parse::{parse_address, parse_place};
 use parse::{parse_env, parse_lines, parse_timeout};
 pub(crate) use peers::Peers;
+pub(crate) use terminal::Terminal;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -122,6 +124,12 @@ pub(crate) enum Command {
         /// Ask this peer instead of this machine
         #[arg(long, value_name = "PEER")]
         peer: Option<String>,
+    },
+    /// Work in terminals that go on when you leave, here and on peers
+    Terminal {
+        /// What to do.
+        #[command(subcommand)]
+        command: Terminal,
     },
     /// List file transfers of the last hour
     Transfers,

@@ -29,6 +29,7 @@ mod cases {
     mod rogue;
     mod secrets;
     mod shapes;
+    mod terminals;
     mod transfers;
     mod wire;
 }

@@ -1,16 +1,13 @@
 //! Sees one terminal from its start to the day it is forgotten.
 
-use std::{io::Write, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use loopsy_shared::{
     api::{execute::signal_name, terminals::TerminalExit},
     time,
 };
-use tokio::{
-    io::{Interest, unix::AsyncFd},
-    sync::mpsc,
-};
+use tokio::{io::AsyncWriteExt, net::unix::pipe, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{Shared, Terminal, flow};
@@ -123,15 +120,11 @@ async fn tell(terminal: &Terminal) {
 
 /// Carries what is typed to the program. A program that does not read holds up who types, and nobody else.
 async fn type_in(terminal: &Terminal, mut typed: mpsc::Receiver<Bytes>) {
-    let Ok(ours) = terminal.0.ours.try_clone().and_then(|ours| AsyncFd::register_with_interest(ours, Interest::WRITABLE).map_err(Into::into)) else { return };
+    // Our side is no pipe, but it is written to like one, and does not block.
+    let Ok(mut ours) = terminal.0.ours.try_clone().and_then(pipe::Sender::from_file_unchecked) else { return };
     while let Some(bytes) = typed.recv().await {
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            match ours.async_io(Interest::WRITABLE, |mut ours| ours.write(rest)).await {
-                Ok(count) => rest = &rest[count..],
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return, // nobody has the other side open any more
-            }
+        if ours.write_all(&bytes).await.is_err() {
+            return; // nobody has the other side open any more
         }
     }
 }
