@@ -1,6 +1,8 @@
 //! The last bytes that a terminal printed, by their offsets: a ring in a file that has no name, and the newest of them in memory as well.
 
-use std::{collections::VecDeque, fs::File, io, os::unix::fs::FileExt, path::Path, sync::Arc};
+use std::{collections::VecDeque, fs::File, io,
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::Path, sync::Arc};
 
 use bytes::Bytes;
 
@@ -45,8 +47,9 @@ impl Log {
     /// A log of up to this many bytes, on the disk of a directory.
     pub(super) fn new(dir: &Path, capacity: u64) -> io::Result<Self> {
         crate::fsutil::private_dir(dir)?;
-        let file = Arc::new(tempfile::tempfile_in(dir)?);
-        Ok(Self { file, capacity: capacity.max(LEAST), start: 0, end: 0, newest: VecDeque::new(), in_memory: 0, broken: false })
+        let file = tempfile::tempfile_in(dir)?;
+        file.set_permissions(std::fs::Permissions::from_mode(crate::fsutil::FILE_MODE))?;
+        Ok(Self { file: Arc::new(file), capacity: capacity.max(LEAST), start: 0, end: 0, newest: VecDeque::new(), in_memory: 0, broken: false })
     }
 
     /// The oldest byte that is kept.
@@ -155,7 +158,6 @@ mod tests {
         let path = dir.path().join("terminals");
         let log = Log::new(&path, 0).expect("made");
         assert_eq!(std::fs::read_dir(&path).expect("there").count(), 0);
-        use std::os::unix::fs::PermissionsExt;
         assert_eq!(log.file.metadata().expect("open").permissions().mode() & 0o077, 0);
     }
 

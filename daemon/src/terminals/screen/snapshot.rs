@@ -20,6 +20,8 @@ const DRAWN: Flags = Flags::INVERSE.union(Flags::BOLD_ITALIC).union(Flags::ALL_U
 const VISIBLE: Flags = Flags::INVERSE.union(Flags::ALL_UNDERLINES).union(Flags::STRIKEOUT);
 const SPACER: Flags = Flags::WIDE_CHAR_SPACER.union(Flags::LEADING_WIDE_CHAR_SPACER);
 
+const PLAIN_CHARSETS: &str = "\x1b(B\x1b)B\x1b*B\x1b+B";
+
 /// What a cell shows: a tab is kept in the cell where it was printed.
 pub(super) fn shown(c: char) -> char {
     if c.is_control() { ' ' } else { c }
@@ -41,11 +43,16 @@ pub(super) fn draw(guarded: &mut Guarded, scrollback: usize) -> Vec<u8> {
         guarded.term.swap_alt();
         out.grid(guarded.term.grid(), scrollback);
         out.saved(guarded.term.grid());
-        out.cursor(guarded.term.grid(), 0);
-        out.pen(&Cell::default());
+        let main = guarded.term.grid();
+        out.cursor(main, 0);
+        out.charsets(&main.cursor);
+        out.pen(&main.cursor.template);
         guarded.term.swap_alt();
         *guarded.term.grid_mut() = alternate;
-        out.text("\x1b[?1049h\x1b[H");
+        out.text("\x1b[?1049h");
+        out.pen(&Cell::default());
+        out.text(PLAIN_CHARSETS);
+        out.text("\x1b[2J\x1b[H");
         out.grid(guarded.term.grid(), 0);
     } else {
         out.grid(guarded.term.grid(), scrollback);
@@ -154,7 +161,7 @@ impl Drawing {
             self.charsets(saved);
             self.pen(&saved.template);
             self.text("\x1b7");
-            self.text("\x1b(B\x1b)B\x1b*B\x1b+B");
+            self.text(PLAIN_CHARSETS);
             self.pen(&Cell::default());
         }
     }
