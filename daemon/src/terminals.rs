@@ -28,16 +28,16 @@ use loopsy_shared::{
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::{
-    error::TerminalError,
-    terminal::Terminal,
-    viewer::{Hands, Looking, Step, Viewer},
-};
 use self::{
     conduct::Conduct,
     flow::Flow,
     log::Log,
     terminal::{About, INPUTS, Inner, Shown},
+};
+pub use self::{
+    error::TerminalError,
+    terminal::Terminal,
+    viewer::{Hands, Looking, Step, Viewer},
 };
 use crate::{
     events::Events,
@@ -122,7 +122,8 @@ impl Terminals {
         let command = request.command.or(shell).unwrap_or_else(|| self.0.shell());
         let asked = Command { command: command.clone(), args: request.args.clone(), cwd: request.cwd, env: request.env.clone(), ..Command::default() };
         let planned = self.0.parts.jobs.planned(asked).await?;
-        let outer = |name: &str| !request.env.contains_key(name) && OUTER.iter().any(|outer| name == *outer || (outer.ends_with('_') && name.starts_with(outer)));
+        let outer =
+            |name: &str| !request.env.contains_key(name) && OUTER.iter().any(|outer| name == *outer || (outer.ends_with('_') && name.starts_with(outer)));
         let env = planned.env.into_iter().filter(|(name, _)| !outer(name)).collect();
         let base = command.rsplit('/').next().unwrap_or(&command);
         let default = TerminalSize::default();
@@ -262,13 +263,8 @@ impl Shared {
 
     /// Forgets those that ended first, when too many have.
     fn sweep(&self) {
-        let mut ended: Vec<(loopsy_shared::time::Millis, Terminal)> = self
-            .table
-            .lock()
-            .terminals
-            .values()
-            .filter_map(|terminal| Some((terminal.0.flow.lock().exit.as_ref()?.1, terminal.clone())))
-            .collect();
+        let mut ended: Vec<(loopsy_shared::time::Millis, Terminal)> =
+            self.table.lock().terminals.values().filter_map(|terminal| Some((terminal.0.flow.lock().exit.as_ref()?.1, terminal.clone()))).collect();
         ended.sort_by_key(|(at, _)| *at);
         let over = ended.len().saturating_sub(MOST_ENDED);
         ended.iter().take(over).for_each(|(_, terminal)| self.forget(terminal));

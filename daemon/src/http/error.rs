@@ -176,8 +176,9 @@ impl From<TerminalError> for ApiError {
         let text = error.to_string();
         match error {
             TerminalError::Command(error) => error.into(),
-            TerminalError::TooMany(_) => Self::new(Code::TooManyTerminals, text)
-                .hint("Close one (`loopsy terminal kill`), or raise `terminals.maxOpen` in that node's config.yaml."),
+            TerminalError::TooMany(_) => {
+                Self::new(Code::TooManyTerminals, text).hint("Close one (`loopsy terminal kill`), or raise `terminals.maxOpen` in that node's config.yaml.")
+            }
             TerminalError::TooManyViewers(_) => Self::new(Code::TooManyTerminals, text).hint("Detach one."),
             TerminalError::NotFound(_) => {
                 Self::new(Code::TerminalNotFound, text).hint("Terminals are kept for an hour after their end; `loopsy terminal list` shows them.")

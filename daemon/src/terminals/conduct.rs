@@ -72,16 +72,20 @@ impl Conduct {
         inner.publish();
         self.shared.sweep();
         let stopping = self.shared.parts.stopping.clone();
-        tokio::select! {
-            () = tell(&self.terminal) => {}
-            () = tokio::time::sleep(KEPT) => self.shared.forget(&self.terminal),
-            // What it left in the background goes with the key, or with the terminal when somebody removes that.
-            () = inner.forgotten.cancelled() => self.life.kill(SHORT_GRACE).await,
-            () = self.revoked.cancelled() => {
-                self.life.kill(SHORT_GRACE).await;
-                self.shared.forget(&self.terminal);
+        let mut kept = std::pin::pin!(tokio::time::sleep(KEPT));
+        let mut revoked = false;
+        loop {
+            tokio::select! {
+                () = tell(&self.terminal) => {}
+                () = &mut kept => return self.shared.forget(&self.terminal),
+                // What it left in the background goes with the key, or with the terminal when somebody removes that.
+                () = inner.forgotten.cancelled() => return self.life.kill(SHORT_GRACE).await,
+                () = self.revoked.cancelled(), if !revoked => {
+                    revoked = true;
+                    self.life.kill(SHORT_GRACE).await;
+                }
+                () = stopping.cancelled() => return,
             }
-            () = stopping.cancelled() => {}
         }
     }
 

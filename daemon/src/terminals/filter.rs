@@ -47,9 +47,14 @@ enum State {
     /// `ESC ]`: the one kind of string that is looked at.
     Command,
     /// A string that is dropped; a BEL ends it if it is a command.
-    Dropped { command: bool },
+    Dropped {
+        command: bool,
+    },
     /// ESC within a string: its end, if a backslash follows.
-    StringEscape { command: bool, dropped: bool },
+    StringEscape {
+        command: bool,
+        dropped: bool,
+    },
 }
 
 /// The state between two pieces of input.
@@ -209,7 +214,9 @@ impl Filter {
             }
             0x30..=0x7e => {
                 let verdict = match (&self.held[1..], byte) {
-                    (b"", b'7' | b'8' | b'=' | b'>' | b'D' | b'E' | b'H' | b'M' | b'c') | (b"(" | b")" | b"*" | b"+", b'0' | b'B') | (b"#", b'8') => Verdict::Pass,
+                    (b"", b'7' | b'8' | b'=' | b'>' | b'D' | b'E' | b'H' | b'M' | b'c') | (b"(" | b")" | b"*" | b"+", b'0' | b'B') | (b"#", b'8') => {
+                        Verdict::Pass
+                    }
                     (b"", b'Z') => Verdict::Ask,
                     _ => Verdict::Drop,
                 };
@@ -283,12 +290,16 @@ fn control(inner: &[u8], last: u8) -> Verdict {
     match (mark, intermediates, last) {
         (None, b"", b'b') if number(params) > MOST_REPEATS => Verdict::Replace(format!("\x1b[{MOST_REPEATS}b").into_bytes()),
         (None, b"", b'T') if params.contains(&b';') => Verdict::Drop, // another sequence: tracks the mouse
-        (None, b"", b's' | b'u') => if params.is_empty() { Verdict::Pass } else { Verdict::Drop },
-        (
-            None,
-            b"",
-            b'@' | b'A'..=b'H' | b'I'..=b'M' | b'P' | b'S' | b'T' | b'X' | b'Z' | b'`' | b'a' | b'b' | b'd' | b'e' | b'f' | b'g' | b'm' | b'r',
-        ) => Verdict::Pass,
+        (None, b"", b's' | b'u') => {
+            if params.is_empty() {
+                Verdict::Pass
+            } else {
+                Verdict::Drop
+            }
+        }
+        (None, b"", b'@' | b'A'..=b'H' | b'I'..=b'M' | b'P' | b'S' | b'T' | b'X' | b'Z' | b'`' | b'a' | b'b' | b'd' | b'e' | b'f' | b'g' | b'm' | b'r') => {
+            Verdict::Pass
+        }
         (None, b"", b'h' | b'l') => modes(params, last),
         (Some(b'?'), b"", b'h' | b'l') => private_modes(params, last),
         (Some(b'?'), b"", b'W') if params == b"5" => Verdict::Pass,
@@ -353,7 +364,9 @@ mod tests {
 
     #[test]
     fn what_a_screen_shows_passes_as_it_is() {
-        for bytes in ["plain\r\n\ttext\x08", "mit ä und 機 und ⚠️", "\x1b[1;38;2;1;2;3;4:3mx\x1b[m", "\x1b[H\x1b[2J\x1b[10;20r", "\x1b7\x1b8\x1b(0lqk\x1b(B", "\x1b[2 q"] {
+        for bytes in
+            ["plain\r\n\ttext\x08", "mit ä und 機 und ⚠️", "\x1b[1;38;2;1;2;3;4:3mx\x1b[m", "\x1b[H\x1b[2J\x1b[10;20r", "\x1b7\x1b8\x1b(0lqk\x1b(B", "\x1b[2 q"]
+        {
             passes(bytes.as_bytes());
         }
         passes(b"\x1b]2;a title\x1b\\");
@@ -364,7 +377,9 @@ mod tests {
 
     #[test]
     fn questions_go_to_the_emulator_alone() {
-        for question in ["\x1b[c", "\x1b[0c", "\x1b[>c", "\x1b[5n", "\x1b[6n", "\x1b[?2026$p", "\x1b[4$p", "\x1b[18t", "\x1bZ", "\x1b]11;?\x07", "\x1b]4;1;?\x07"] {
+        for question in
+            ["\x1b[c", "\x1b[0c", "\x1b[>c", "\x1b[5n", "\x1b[6n", "\x1b[?2026$p", "\x1b[4$p", "\x1b[18t", "\x1bZ", "\x1b]11;?\x07", "\x1b]4;1;?\x07"]
+        {
             asked(question.as_bytes());
         }
         let (mut filter, mut out) = (Filter::new(), Filtered::default());
@@ -376,9 +391,36 @@ mod tests {
     #[test]
     fn what_reaches_beyond_the_screen_is_dropped() {
         let beyond = [
-            "\x1b]52;c;aGk=\x07", "\x1b]52;c;?\x1b\\", "\x1b]1337;File=:eA==\x07", "\x1b]9;hello\x07", "\x1b]777;notify;a;b\x07", "\x1b]50;?\x07", "\x1b[21t",
-            "\x1b[2t", "\x1b[8;100;200t", "\x1b[5i", "\x1b[>4;2m", "\x1b[>1u", "\x1b[?u", "\x1b[<u", "\x1b[>q", "\x1b[?2031h", "\x1b[?2048h", "\x1b[?1016h", "\x1bP+q544e\x1b\\",
-            "\x1bP$qm\x1b\\", "\x1b_Gi=1,a=q;AAAA\x1b\\", "\x1b^pm\x1b\\", "\x1bXsos\x1b\\", "\x1b%@", "\x05", "\x1b[!p", "\x1b[?6n", "\x1b[1;1;1;1;1*y", "\0", "\x7f",
+            "\x1b]52;c;aGk=\x07",
+            "\x1b]52;c;?\x1b\\",
+            "\x1b]1337;File=:eA==\x07",
+            "\x1b]9;hello\x07",
+            "\x1b]777;notify;a;b\x07",
+            "\x1b]50;?\x07",
+            "\x1b[21t",
+            "\x1b[2t",
+            "\x1b[8;100;200t",
+            "\x1b[5i",
+            "\x1b[>4;2m",
+            "\x1b[>1u",
+            "\x1b[?u",
+            "\x1b[<u",
+            "\x1b[>q",
+            "\x1b[?2031h",
+            "\x1b[?2048h",
+            "\x1b[?1016h",
+            "\x1bP+q544e\x1b\\",
+            "\x1bP$qm\x1b\\",
+            "\x1b_Gi=1,a=q;AAAA\x1b\\",
+            "\x1b^pm\x1b\\",
+            "\x1bXsos\x1b\\",
+            "\x1b%@",
+            "\x05",
+            "\x1b[!p",
+            "\x1b[?6n",
+            "\x1b[1;1;1;1;1*y",
+            "\0",
+            "\x7f",
         ];
         beyond.iter().for_each(|bytes| dropped(bytes.as_bytes()));
     }

@@ -1,8 +1,13 @@
 //! The last bytes that a terminal printed, by their offsets: a ring in a file that has no name, and the newest of them in memory as well.
 
-use std::{collections::VecDeque, fs::File, io,
+use std::{
+    collections::VecDeque,
+    fs::File,
+    io,
     os::unix::fs::{FileExt, PermissionsExt},
-    path::Path, sync::Arc};
+    path::Path,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 

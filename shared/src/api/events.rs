@@ -52,8 +52,7 @@ pub enum Topic {
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 8] =
-        [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals, Self::Terminals];
+    pub const ALL: [Self; 8] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals, Self::Terminals];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {

@@ -82,8 +82,7 @@ async fn attach(app: App, caller: Caller, request: AttachTerminal, rest: Request
     };
     let upgrade = WebSocketUpgrade::from_request_parts(&mut rest.into_parts().0, &()).await.map_err(|error| no_socket(&error.body_text()))?;
     let window = request.cols.zip(request.rows).map(|(cols, rows)| TerminalSize { cols, rows });
-    let looking =
-        Looking { after: request.after, read_only: request.read_only, claim: request.claim, size: window, scrollback: request.scrollback };
+    let looking = Looking { after: request.after, read_only: request.read_only, claim: request.claim, size: window, scrollback: request.scrollback };
     let (terminal, viewer) = app.terminals.attach(&request.terminal_id, looking)?;
     let upgrade = upgrade.max_message_size(MOST_FRAME).max_frame_size(MOST_FRAME);
     Ok(upgrade.on_upgrade(move |socket| app.tracker.clone().track_future(attached(app, caller, terminal, viewer, request.read_only, socket))))
@@ -118,8 +117,7 @@ async fn talk(
     sink: &mut (impl futures_util::Sink<Message, Error = axum::Error> + Unpin),
     heard: tokio::sync::watch::Receiver<Instant>,
 ) -> Option<u16> {
-    let hello =
-        FromTerminal::Hello { terminal: Box::new(terminal.info()), viewer: viewer.id(), read_only, owner: viewer.owner(), offset: viewer.position() };
+    let hello = FromTerminal::Hello { terminal: Box::new(terminal.info()), viewer: viewer.id(), read_only, owner: viewer.owner(), offset: viewer.position() };
     sink.send(said(&hello)?).await.ok()?;
     let mut beat = tokio::time::interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

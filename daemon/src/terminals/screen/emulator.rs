@@ -59,8 +59,7 @@ impl Emulator {
     /// An empty screen that keeps up to so many lines above it.
     pub(in crate::terminals) fn new(size: TerminalSize, scrollback: usize) -> Self {
         let size = size.clamped();
-        let config =
-            Config { scrolling_history: lines_above(scrollback, size), osc52: Osc52::Disabled, kitty_keyboard: false, ..Config::default() };
+        let config = Config { scrolling_history: lines_above(scrollback, size), osc52: Osc52::Disabled, kitty_keyboard: false, ..Config::default() };
         Self { parser: Processor::new(), guarded: Guarded::new(config, &Dims(size)), scrollback }
     }
 }
