@@ -32,7 +32,7 @@ Exit codes:
   78   the config or the store cannot be used
   124  `exec`: the command's time was up
   130  interrupted
-`exec` ends with the code of the command; 128 plus the signal's number when a signal ended it.
+`exec` and `terminal` end with the code of the program; 128 plus the signal's number when a signal ended it.
 
 Start with `loopsy demo` to see it work, or `loopsy init` to set this machine up.";
 

@@ -4,7 +4,6 @@ use std::{
     io::{Read, Write},
     num::NonZeroU16,
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
 use loopsy_shared::{
@@ -185,6 +184,3 @@ impl Drop for Window {
         }
     }
 }
-
-/// A moment in which what must not happen could.
-pub(crate) const MOMENT: Duration = Duration::from_millis(200);
