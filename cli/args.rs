@@ -13,6 +13,7 @@ mod pair;
 mod parse;
 mod peers;
 mod task;
+mod terminal;
 
 pub(crate) use approvals::{Approvals, Rules, Test as TestRules, Yes};
 pub(crate) use context::Context;
@@ -21,6 +22,7 @@ pub(crate) use parse::{parse_address, parse_place};
 use parse::{parse_env, parse_lines, parse_timeout};
 pub(crate) use peers::Peers;
 pub(crate) use task::{Follow, Run, Task};
+pub(crate) use terminal::Terminal;
 
 const GLOBAL: &str = "Options of every command";
 
@@ -34,7 +36,7 @@ Exit codes:
   78   the config or the store cannot be used
   124  `exec`: the command's time was up
   130  interrupted
-`exec` ends with the code of the command; 128 plus the signal's number when a signal ended it.
+`exec` and `terminal` end with the code of the program; 128 plus the signal's number when a signal ended it.
 
 Start with `loopsy demo` to see it work, or `loopsy init` to set this machine up.";
 
@@ -141,6 +143,12 @@ pub(crate) enum Command {
         /// Ask this peer instead of this machine
         #[arg(long, value_name = "PEER")]
         peer: Option<String>,
+    },
+    /// Work in terminals that go on when you leave, here and on peers
+    Terminal {
+        /// What to do.
+        #[command(subcommand)]
+        command: Terminal,
     },
     /// List file transfers of the last hour
     Transfers,

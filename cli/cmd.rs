@@ -26,6 +26,7 @@ mod logs;
 mod pair;
 mod peer;
 mod task;
+mod terminal;
 mod transfer;
 
 /// Runs a command; the exit code says how it went.
@@ -56,6 +57,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<u8, Error> {
         Command::Pull(transfer) => wait(transfer::pull(ctx, transfer)),
         Command::Transfers => wait(transfer::list(ctx)),
         Command::Jobs { peer } => wait(jobs::run(ctx, peer.as_deref())),
+        Command::Terminal { command } => wait(terminal::run(ctx, command)),
         Command::Context { command } => wait(context::run(ctx, command)),
         Command::Task { command } => wait(task::run(ctx, command)),
         Command::Approvals { command } => wait(approvals::run(ctx, command)),

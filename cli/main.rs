@@ -19,6 +19,10 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == "__hook") {
         return cmd::hook::main(std::env::args_os().skip(2));
     }
+    // So is the first moment of a program on a terminal, which the keeper starts.
+    if std::env::args_os().nth(1).is_some_and(|first| first == loopsy_daemon::jobs::keeper::tty::ARGUMENT) {
+        return loopsy_daemon::jobs::keeper::tty::main();
+    }
     let args = args::Args::parse();
     let output = output::Output { json: args.global.json, quiet: args.global.quiet };
     match cmd::run(args, output) {

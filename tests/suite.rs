@@ -34,6 +34,7 @@ mod cases {
     mod shapes;
     mod task_cli;
     mod tasks;
+    mod terminals;
     mod transfers;
     mod wire;
 }

@@ -31,6 +31,7 @@ use crate::{
     store::Store,
     supervisor::Supervisor,
     tasks::Tasks,
+    terminals::Terminals,
     transfers::Transfers,
     trust::{Caller, Principal, Trust},
 };
@@ -78,6 +79,8 @@ pub struct Services {
     pub strange_certificate: bool,
     /// This node's certificate.
     pub tls: Arc<TlsIdentity>,
+    /// Programs on a screen.
+    pub terminals: Terminals,
     /// Copies to and from them.
     pub transfers: Transfers,
     /// Coding agents on this machine.

@@ -10,7 +10,7 @@ mod output;
 pub(crate) mod policy;
 pub(crate) mod process;
 mod spawn;
-mod sync;
+pub(crate) mod sync;
 mod table;
 
 use std::{io, os::unix::fs::DirBuilderExt, path::PathBuf, sync::Arc, time::Duration};

@@ -35,7 +35,7 @@ use crate::{
     store::Store,
     supervisor::Supervisor,
     tasks::{self, Tasks},
-    terminals::Terminals,
+    terminals::{self, Terminals},
     tls,
     transfers::Transfers,
     trust::{Principal, Trust},
@@ -264,13 +264,21 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         stopping: stopping.clone(),
     });
     let transfers = Transfers::new(files.clone(), peers.clone(), events.clone(), tracker.clone(), stopping.clone());
+    let terminals = Terminals::new(terminals::Parts {
+        config: settings.subscribe(),
+        jobs: jobs.clone(),
+        events: events.clone(),
+        dir: dir.terminals(),
+        tasks: tracker.clone(),
+        stopping: stopping.clone(),
+    });
     let (approvals, denied) = Approvals::new(node_id.clone(), settings.subscribe(), store.clone(), events.clone(), home.clone(), &loaded.approvals);
     let agents = Finder::new(settings.subscribe(), jobs.clone(), tracker.clone(), dir.path().join("tasks"));
     let (ai_tasks, failed) = Tasks::new(
         tasks::Parts {
             config: settings.subscribe(),
             jobs: jobs.clone(),
-            terminals: Terminals,
+            terminals: terminals.clone(),
             agents: agents.clone(),
             approvals: approvals.clone(),
             trust: trust.clone(),
@@ -305,6 +313,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         tasks: ai_tasks,
         approvals,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
+        terminals,
         tls,
         transfers,
         supervisor: Supervisor::new(stopping.clone(), tracker.clone()),

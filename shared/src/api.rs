@@ -16,6 +16,7 @@ pub mod health;
 pub mod node;
 pub mod pairing;
 pub mod peers;
+pub mod terminals;
 pub mod transfer;
 pub mod transfers;
 pub mod wire;
@@ -168,6 +169,8 @@ pub enum Form {
     Multipart,
     /// `application/octet-stream`.
     Bytes,
+    /// A WebSocket, whose text frames each have the JSON of one reply.
+    Socket,
 }
 
 /// Method, path and gate of an endpoint. Made with [`Spec::get`] and its sisters, so none can be without [`Needs`].
@@ -368,5 +371,12 @@ registry![
     approvals::RemoveRule,
     approvals::GetApproval,
     approvals::DecideApproval,
+    terminals::OpenTerminal,
+    terminals::ListTerminals,
+    terminals::GetTerminal,
+    terminals::CloseTerminal,
+    terminals::ResizeTerminal,
+    terminals::ReadTerminal,
+    terminals::AttachTerminal,
     events::WatchEvents,
 ];

@@ -21,11 +21,13 @@ use crate::{
 
 mod local;
 mod sse;
+mod terminal;
 mod tls;
 
 pub use local::{Local, LocalError, Runtime, loopback_for};
 pub use reqwest::Body;
 pub use sse::{Streamed, Watched};
+pub use terminal::{Attached, Attachment};
 use tls::Expected;
 pub use tls::{PinMismatch, TlsIdentity};
 

@@ -61,6 +61,8 @@ impl DataDir {
         log = "logs/daemon.log";
         /// Output of jobs beyond what is kept in memory.
         spill = "spill";
+        /// What terminals printed, in files without names.
+        terminals = "terminals";
         /// Certificate and key.
         tls = "tls";
         /// Extra nodes on this machine.

@@ -9,6 +9,7 @@ mod flood;
 mod forward;
 mod pair;
 mod start;
+mod terminal;
 mod tls;
 
 use std::{path::PathBuf, time::Duration};
@@ -36,7 +37,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 20] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -54,6 +55,8 @@ pub(crate) const CASES: [Case; 18] = [
     Case { name: "forward", run: forward::forward },
     Case { name: "tls", run: tls::requests },
     Case { name: "tls-push", run: tls::push },
+    Case { name: "terminal", run: terminal::flood },
+    Case { name: "terminal-echo", run: terminal::echo },
     Case { name: "flood", run: flood::flood },
 ];
 

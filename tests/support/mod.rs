@@ -12,6 +12,7 @@ pub(crate) mod netns;
 pub(crate) mod pair;
 pub(crate) mod paired;
 pub(crate) mod rogue;
+pub(crate) mod terminal;
 pub(crate) mod tls;
 
 use std::{

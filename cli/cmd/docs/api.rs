@@ -72,7 +72,7 @@ fn endpoint(page: &mut String, entry: &Entry, request: &Value, reply: &Value, ty
     match spec.request {
         Form::Bytes => page.push_str("The body is `application/octet-stream`.\n"),
         Form::Multipart => page.push_str("The body is `multipart/form-data`: these fields, then one file.\n"),
-        Form::Json | Form::Events => {}
+        Form::Json | Form::Events | Form::Socket => {}
     }
     page.push('\n');
     shape(page, schema, &fields, elsewhere);
@@ -80,6 +80,7 @@ fn endpoint(page: &mut String, entry: &Entry, request: &Value, reply: &Value, ty
         Form::Json | Form::Multipart => writeln!(page, "Reply: {}.\n", type_of(reply)),
         Form::Events => writeln!(page, "Reply: server-sent events, each with the JSON of {}.\n", type_of(reply)),
         Form::Bytes => writeln!(page, "Reply: `application/octet-stream`.\n"),
+        Form::Socket => writeln!(page, "Reply: a WebSocket, whose text frames are {}.\n", type_of(reply)),
     };
 }
 

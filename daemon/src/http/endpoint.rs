@@ -87,6 +87,16 @@ impl Routes {
         self.raw::<E, _, _>(move |app, caller, request: E, rest: Request| handler(app, caller, request, rest.into_parts().0.headers))
     }
 
+    /// Mounts an endpoint whose connection becomes something else: its handler gets the request without its body.
+    pub(super) fn upgrade<E, F, Fut>(self, handler: F) -> Self
+    where
+        E: Endpoint,
+        F: Fn(App, Caller, E, Request) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Response, ApiError>> + Send,
+    {
+        self.raw(handler)
+    }
+
     /// Mounts an endpoint that reads the body itself: uploads. A multipart endpoint's own fields are in that body, so only the path's are given.
     pub(super) fn upload<E, A, F, Fut>(self, handler: F) -> Self
     where

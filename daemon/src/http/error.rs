@@ -9,7 +9,7 @@ use loopsy_shared::api::{ApiError, Code};
 
 use crate::{
     agents::AgentError, approvals::ApprovalError, context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError,
-    settings::SettingsError, store::StoreError, tasks::TaskError, transfers::TransferError,
+    settings::SettingsError, store::StoreError, tasks::TaskError, terminals::TerminalError, transfers::TransferError,
 };
 
 /// Makes an error response.
@@ -195,12 +195,6 @@ impl From<AgentError> for ApiError {
     }
 }
 
-impl From<crate::terminals::TerminalError> for ApiError {
-    fn from(error: crate::terminals::TerminalError) -> Self {
-        Self::new(Code::TerminalEnded, error.to_string())
-    }
-}
-
 impl From<TaskError> for ApiError {
     fn from(error: TaskError) -> Self {
         let text = error.to_string();
@@ -222,6 +216,26 @@ impl From<TaskError> for ApiError {
             TaskError::Store(error) => error.into(),
             TaskError::Files(_) => Self::new(Code::TaskFailed, text),
             TaskError::Closing => Self::new(Code::ShuttingDown, text),
+        }
+    }
+}
+
+impl From<TerminalError> for ApiError {
+    fn from(error: TerminalError) -> Self {
+        let text = error.to_string();
+        match error {
+            TerminalError::Command(error) => error.into(),
+            TerminalError::TooMany(_) => {
+                Self::new(Code::TooManyTerminals, text).hint("Close one (`loopsy terminal kill`), or raise `terminals.maxOpen` in that node's config.yaml.")
+            }
+            TerminalError::TooManyViewers(_) => Self::new(Code::TooManyTerminals, text).hint("Detach one."),
+            TerminalError::NotFound(_) => {
+                Self::new(Code::TerminalNotFound, text).hint("Terminals are kept for an hour after their end; `loopsy terminal list` shows them.")
+            }
+            TerminalError::Ended(_) => Self::new(Code::TerminalEnded, text).hint("Open another: loopsy terminal new"),
+            TerminalError::Taken(_) => Self::new(Code::InvalidRequest, text),
+            TerminalError::Failed(_) => Self::new(Code::SpawnFailed, text),
+            TerminalError::Closing => Self::new(Code::ShuttingDown, text),
         }
     }
 }

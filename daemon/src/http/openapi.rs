@@ -61,6 +61,7 @@ fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         Form::Json => json!({ "application/json": { "schema": reply } }),
         Form::Events => json!({ "text/event-stream": { "schema": reply } }),
         Form::Bytes | Form::Multipart => json!({ "application/octet-stream": {} }),
+        Form::Socket => json!({ "application/json": { "schema": reply, "description": "Text frames of the WebSocket." } }),
     };
     let mut operation = json!({
         "operationId": spec.name,
@@ -80,7 +81,7 @@ fn operation(entry: &Entry, schemas: &mut SchemaGenerator) -> Value {
         let content = match spec.request {
             Form::Multipart => json!({ "multipart/form-data": { "schema": with_file(body) } }),
             Form::Bytes => json!({ "application/octet-stream": {} }),
-            Form::Json | Form::Events => json!({ "application/json": { "schema": body } }),
+            Form::Json | Form::Events | Form::Socket => json!({ "application/json": { "schema": body } }),
         };
         operation["requestBody"] = json!({ "required": false, "content": content });
     }

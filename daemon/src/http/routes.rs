@@ -14,6 +14,7 @@ mod health;
 mod node;
 mod pairing;
 mod peers;
+mod terminals;
 mod transfer;
 mod transfers;
 
@@ -34,6 +35,7 @@ fn routes() -> Routes {
     let routes = context::mount(routes);
     let routes = ai_tasks::mount(routes);
     let routes = approvals::mount(routes);
+    let routes = terminals::mount(routes);
     events::mount(routes)
 }
 

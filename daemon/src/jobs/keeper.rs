@@ -5,9 +5,10 @@
 pub(super) mod link;
 pub(crate) mod protocol;
 pub(crate) mod tree;
+pub mod tty;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     io,
     os::{
         fd::{BorrowedFd, OwnedFd},
@@ -103,6 +104,8 @@ struct Keeper {
     buffer: Vec<u8>,
     /// First processes of running jobs.
     leaders: HashMap<i32, String>,
+    /// Those of them that lead a session on a terminal.
+    ttys: HashSet<i32>,
     kills: Vec<Killing>,
     /// Set when everything must end: the moment from which on it is forced to.
     ending: Option<Instant>,
@@ -120,6 +123,7 @@ impl Keeper {
             fds: VecDeque::new(),
             buffer: vec![0; 64 * 1024],
             leaders: HashMap::new(),
+            ttys: HashSet::new(),
             kills: Vec::new(),
             ending: None,
             childless: true,
@@ -157,6 +161,7 @@ impl Keeper {
             match rustix::process::wait(WaitOptions::NOHANG) {
                 Ok(Some((pid, status))) => {
                     let leader = self.leaders.remove(&pid.as_raw_nonzero().get());
+                    self.ttys.remove(&pid.as_raw_nonzero().get());
                     self.stirred |= leader.is_none();
                     if let Some(job) = leader {
                         let signal = status.terminating_signal().map(Exit::Signal);
@@ -216,8 +221,17 @@ impl Keeper {
             return Err(io::Error::other("its input and output did not arrive, perhaps too many files are open"));
         }
         let mut stdio = self.fds.drain(..FDS).map(Stdio::from);
-        let mut command = process::Command::new(&spawn.program);
-        command.arg0(&spawn.name).args(&spawn.args).env_clear().envs(spawn.env).current_dir(&spawn.cwd).process_group(0);
+        let mut command = if spawn.tty {
+            // Who leads a group cannot begin a session, so this one is left in the keeper's until it has.
+            let mut command = tty::command(&spawn.program, &spawn.name)?;
+            command.args(&spawn.args);
+            command
+        } else {
+            let mut command = process::Command::new(&spawn.program);
+            command.arg0(&spawn.name).args(&spawn.args).process_group(0);
+            command
+        };
+        command.env_clear().envs(spawn.env).current_dir(&spawn.cwd);
         if let (Some(stdin), Some(stdout), Some(stderr)) = (stdio.next(), stdio.next(), stdio.next()) {
             command.stdin(stdin).stdout(stdout).stderr(stderr);
         }
@@ -227,6 +241,9 @@ impl Keeper {
         let pid = command.spawn()?.id().cast_signed(); // dropping the handle neither waits nor kills
         self.childless = false;
         self.leaders.insert(pid, spawn.job);
+        if spawn.tty {
+            self.ttys.insert(pid);
+        }
         Ok(pid)
     }
 
@@ -285,6 +302,9 @@ impl Keeper {
         let members = tree.members(self.own, job, leader, &self.leaders);
         if running {
             tree::signal_group(leader, signal); // safe: the number is not free before the leader is reaped
+            if signal == Signal::TERM && self.ttys.contains(&leader) {
+                tree::signal_group(leader, Signal::HUP); // an interactive shell does not end by TERM
+            }
         }
         tree::signal(&members, signal);
         if signal == Signal::TERM {
@@ -297,6 +317,9 @@ impl Keeper {
     fn signal_all(&self, signal: Signal) -> bool {
         for leader in self.leaders.keys() {
             tree::signal_group(*leader, signal);
+            if signal == Signal::TERM && self.ttys.contains(leader) {
+                tree::signal_group(*leader, Signal::HUP);
+            }
         }
         let all = Tree::scan().below(self.own);
         tree::signal(&all, signal);

@@ -1,16 +1,17 @@
 //! Processes that are no jobs but live and die like one: agents and terminals. Whoever starts one decides its environment and what it may be.
 
-use std::{collections::BTreeMap, io, os::fd::OwnedFd, time::Duration};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, sync::Arc, time::Duration};
 
+use loopsy_shared::api::execute::Command;
 use tokio::net::unix::pipe;
 
 use super::{
-    Jobs,
+    JobError, Jobs,
     keeper::{
         link::{Failure, Running},
         protocol::{Exit, Spawn},
     },
-    spawn::pipes,
+    spawn::{Plan, pipes, plan},
 };
 
 /// What to start. Nothing is looked up.
@@ -22,6 +23,17 @@ pub(crate) struct ProcessSpec {
     pub(crate) program: String,
     /// Its arguments.
     pub(crate) args: Vec<String>,
+    /// Its working directory, absolute.
+    pub(crate) cwd: String,
+    /// Its whole environment.
+    pub(crate) env: Vec<(String, String)>,
+}
+
+/// A command that may run.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    /// The file to run.
+    pub(crate) program: String,
     /// Its working directory, absolute.
     pub(crate) cwd: String,
     /// Its whole environment.
@@ -79,6 +91,22 @@ impl Jobs {
         let stdin = stdin.ok_or_else(|| io::Error::other("a pipe is missing"))?;
         let life = self.below_keeper(spec, stdio, false).await?;
         Ok(Process { pid: life.0.pid, stdin, stdout, stderr, life })
+    }
+
+    /// Starts a process that leads a session on a terminal, below the keeper. It gets the three handles of the terminal's other side.
+    pub(crate) async fn tty_process(&self, spec: ProcessSpec, terminal: [OwnedFd; 3]) -> io::Result<(i32, Life)> {
+        let life = self.below_keeper(spec, terminal, true).await?;
+        Ok((life.0.pid, life))
+    }
+
+    /// Decides whether and how a command runs that somebody asked for: environment, policy, working directory, the program's file. One policy for every way in.
+    pub(crate) async fn planned(&self, command: Command) -> Result<Planned, JobError> {
+        let shared = Arc::clone(&self.0);
+        let config = shared.config.borrow().clone();
+        // a directory may be on a disk that does not answer
+        let planned = tokio::task::spawn_blocking(move || plan(&shared.environment, &config.execution, &command));
+        let Plan { program, cwd, env } = planned.await.map_err(|error| JobError::Invalid(format!("The command could not be checked: {error}.")))??;
+        Ok(Planned { program, cwd, env })
     }
 
     /// Starts a process with these as its standard input, output and error.

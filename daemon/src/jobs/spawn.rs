@@ -18,9 +18,9 @@ use super::{
 /// A command that may run, with everything about it decided.
 #[derive(Debug)]
 pub(super) struct Plan {
-    program: String,
-    cwd: String,
-    env: Vec<(String, String)>,
+    pub(super) program: String,
+    pub(super) cwd: String,
+    pub(super) env: Vec<(String, String)>,
 }
 
 /// A process with our ends of its pipes.

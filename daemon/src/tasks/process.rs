@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use loopsy_shared::api::{execute::signal_name, terminals::TerminalExit};
 use tokio::{
     io::AsyncWriteExt,
     net::unix::pipe,
@@ -36,12 +37,27 @@ pub(super) enum Body {
     Screen(Terminal),
 }
 
+/// How the process ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Exited {
+    /// With this code,
+    pub(super) code: Option<i32>,
+    /// or by this signal.
+    pub(super) signal: Option<String>,
+}
+
 impl Body {
     /// Waits for the end of the process.
-    pub(super) async fn ended(&mut self) -> Ended {
+    pub(super) async fn ended(&mut self) -> Exited {
         match self {
-            Self::Pipes { life, .. } => life.ended().await,
-            Self::Screen(terminal) => terminal.ended().await,
+            Self::Pipes { life, .. } => {
+                let Ended { code, signal } = life.ended().await;
+                Exited { code, signal: signal.map(signal_name) }
+            }
+            Self::Screen(terminal) => {
+                let TerminalExit { exit_code, signal } = terminal.ended().await;
+                Exited { code: exit_code, signal }
+            }
         }
     }
 }
@@ -75,7 +91,7 @@ impl Agent {
     pub(super) fn pid(&self) -> Option<i32> {
         match &self.body {
             Body::Pipes { pid, .. } => Some(*pid),
-            Body::Screen(terminal) => terminal.info().pid,
+            Body::Screen(terminal) => Some(terminal.info().pid),
         }
     }
 
@@ -104,7 +120,7 @@ impl Agent {
     /// Writes to the agent's screen.
     pub(super) async fn type_raw(&self, bytes: String) {
         if let Body::Screen(terminal) = &self.body
-            && terminal.write(bytes.into()).await.is_err()
+            && !terminal.write(bytes.into_bytes()).await
         {
             tracing::warn!("an agent's terminal takes no input");
         }
@@ -119,7 +135,7 @@ impl Agent {
     pub(super) async fn kill(&self, grace: Duration) {
         match &self.body {
             Body::Pipes { life, .. } => life.kill(grace).await,
-            Body::Screen(terminal) => terminal.close(grace).await,
+            Body::Screen(terminal) => terminal.start_close(),
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Shared, Task,
     lines::{Line, Lines},
-    process::{Agent, Told as Said},
+    process::{Agent, Exited, Told as Said},
 };
 use crate::{
     agents::{
@@ -29,7 +29,6 @@ use crate::{
         driver::{Ask, Driver, NewEvent, Outcome, Step, Steps, Turn},
     },
     approvals::{self, Asker, Told},
-    jobs::process::Ended,
     store::StoreError,
 };
 
@@ -88,7 +87,7 @@ pub(super) struct Over {
     pub(super) status: TaskStatus,
     pub(super) ended_by: EndedBy,
     pub(super) error: Option<String>,
-    pub(super) exit: Option<Ended>,
+    pub(super) exit: Option<Exited>,
 }
 
 /// What a run is made of.
@@ -191,13 +190,13 @@ impl Run {
         run.finish(exit).await
     }
 
-    async fn until_exit(&mut self, commands: &mut mpsc::Receiver<Command>, told: &mut mpsc::Receiver<Told>, revoked: &CancellationToken) -> Ended {
-        let (mut exit, mut printing, mut complaining) = (None, true, true);
+    async fn until_exit(&mut self, commands: &mut mpsc::Receiver<Command>, told: &mut mpsc::Receiver<Told>, revoked: &CancellationToken) -> Exited {
+        let (mut exit, mut printing, mut complaining): (Option<Exited>, _, _) = (None, true, true);
         let stopping = self.shared.parts.stopping.clone();
         loop {
             self.flush().await;
-            if let (Some(exit), false) = (exit, printing) {
-                return exit;
+            if let (Some(exit), false) = (&exit, printing) {
+                return exit.clone();
             }
             let alarm = self.alarm(exit.is_some());
             tokio::select! {
@@ -589,7 +588,7 @@ impl Run {
 
     // --- the end
 
-    async fn finish(mut self, exit: Ended) -> Over {
+    async fn finish(mut self, exit: Exited) -> Over {
         let parked = self.turn.as_ref().is_some_and(|turn| turn.outcome == Outcome::Parked);
         // Questions that are just being stored come to nothing.
         while let Some((key, _, stored, asked)) = self.asking.next().await {
@@ -607,7 +606,7 @@ impl Run {
         self.shared.parts.approvals.run_ended(self.task.id(), why).await;
         self.events.push(NewEvent { kind: TaskEventKind::Exit, data: json!({ "exitCode": exit.code, "signal": exit.signal }), block: None });
         self.flush().await;
-        let over = |status, ended_by, error| Over { status, ended_by, error, exit: Some(exit) };
+        let over = |status, ended_by, error| Over { status, ended_by, error, exit: Some(exit.clone()) };
         let open_parked = self.shared.parts.approvals.open().iter().any(|approval| approval.task_id == *self.task.id());
         if (parked || self.asker.park) && open_parked && self.ended_by.is_none_or(|by| by == EndedBy::Restart) {
             return over(TaskStatus::WaitingApproval, EndedBy::Agent, None);
@@ -627,9 +626,9 @@ impl Run {
             Some(Outcome::OverBudget) => over(TaskStatus::Cancelled, EndedBy::Budget, Some("The task cost more than it might (`maxBudgetUsd`).".to_owned())),
             Some(Outcome::Parked) | None if self.agent.is_screen() && exit.code == Some(0) => over(TaskStatus::Completed, EndedBy::Agent, None),
             Some(Outcome::Parked) | None => {
-                let how = match (exit.code, exit.signal) {
+                let how = match (exit.code, &exit.signal) {
                     (Some(code), _) => format!("exit code {code}"),
-                    (None, Some(signal)) => loopsy_shared::api::execute::signal_name(signal),
+                    (None, Some(signal)) => signal.clone(),
                     (None, None) => "nobody knows how".to_owned(),
                 };
                 let words = inert(&self.stderr.join(" ")).into_owned();

@@ -3,7 +3,10 @@
 use std::{io, path::PathBuf};
 
 use loopsy_shared::{
-    api::ai_tasks::{DispatchTask, EndedBy, TaskEventKind, TaskMode, TaskStatus},
+    api::{
+        ai_tasks::{DispatchTask, EndedBy, TaskEventKind, TaskMode, TaskStatus},
+        terminals::TerminalSize,
+    },
     id::TerminalId,
 };
 use serde_json::json;
@@ -31,7 +34,7 @@ pub(super) const HOOK: &str = "__hook";
 /// The file in a task's directory that holds its token.
 pub(super) const TOKEN: &str = "token";
 /// The size of an agent's screen, when nobody says.
-const SIZE: (u16, u16) = (120, 40);
+const SIZE: TerminalSize = TerminalSize { cols: 120, rows: 40 };
 
 /// Whether an agent can do what is asked for.
 pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskError> {
@@ -85,12 +88,12 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
             let id = TerminalId::new();
             let opening = Opening {
                 id: Some(id.clone()),
-                name: Some(format!("{} {}", found.name, &task.id().as_str()[..8])),
+                name: format!("{} {}", found.name, &task.id().as_str()[..8]),
                 program,
                 args: launch.args,
                 cwd: info.cwd.clone(),
                 env,
-                size: request.size.unwrap_or(SIZE),
+                size: request.size.map_or(SIZE, |(cols, rows)| TerminalSize { cols, rows }),
                 task_id: Some(task.id().clone()),
             };
             let owner = Caller { principal: std::sync::Arc::clone(&principal), from_node_id: None, job_id: None, from: [127, 0, 0, 1].into() };

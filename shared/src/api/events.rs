@@ -5,15 +5,15 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Endpoint, Form, Needs, Scope, Spec, ai_tasks::TaskInfo, approvals::Approval, context::ContextEntry, execute::JobInfo, peers::PeerInfo,
-    transfers::TransferInfo,
+    terminals::TerminalInfo, transfers::TransferInfo,
 };
-use crate::id::{ApprovalId, JobId, NodeId, TaskId, TransferId};
+use crate::id::{ApprovalId, JobId, NodeId, TaskId, TerminalId, TransferId};
 
 /// Streams what changes. First comes a `snapshot`, then changes that each carry the whole new object. Every event has an id `epoch-seq`; a client that sends the
 /// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct WatchEvents {
-    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`, `pairing`, `tasks`, `approvals`; all that the key may see when absent.
+    /// Comma-separated topics of `peers`, `jobs`, `transfers`, `context`, `pairing`, `tasks`, `approvals`, `terminals`; all that the key may see when absent.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub topics: Option<String>,
     /// Only context keys that begin with this.
@@ -46,11 +46,13 @@ pub enum Topic {
     Tasks,
     /// Approvals.
     Approvals,
+    /// Terminals.
+    Terminals,
 }
 
 impl Topic {
     /// All topics.
-    pub const ALL: [Self; 7] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals];
+    pub const ALL: [Self; 8] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals, Self::Terminals];
 
     /// The word on the wire.
     pub const fn as_str(self) -> &'static str {
@@ -62,6 +64,7 @@ impl Topic {
             Self::Pairing => "pairing",
             Self::Tasks => "tasks",
             Self::Approvals => "approvals",
+            Self::Terminals => "terminals",
         }
     }
 }
@@ -88,6 +91,9 @@ pub enum Event {
         /// Approvals that wait, oldest first.
         #[serde(default)]
         approvals: Vec<Approval>,
+        /// Terminals that are open, or ended within the last hour.
+        #[serde(default)]
+        terminals: Vec<TerminalInfo>,
     },
     /// A peer is new or changed.
     PeerChanged {
@@ -156,6 +162,16 @@ pub enum Event {
         /// Its id.
         id: ApprovalId,
     },
+    /// A terminal is new, or was resized, renamed or attached to, or has ended. Not sent for what it prints.
+    TerminalChanged {
+        /// As it is now.
+        terminal: TerminalInfo,
+    },
+    /// A terminal is no longer kept.
+    TerminalRemoved {
+        /// Its id.
+        terminal_id: TerminalId,
+    },
     /// The node is stopping; the stream ends.
     Closing {},
 }
@@ -171,6 +187,7 @@ impl Event {
             Self::PairingChanged { .. } => Some(Topic::Pairing),
             Self::TaskChanged { .. } | Self::TaskRemoved { .. } => Some(Topic::Tasks),
             Self::ApprovalChanged { .. } | Self::ApprovalRemoved { .. } => Some(Topic::Approvals),
+            Self::TerminalChanged { .. } | Self::TerminalRemoved { .. } => Some(Topic::Terminals),
             Self::Snapshot { .. } | Self::Closing {} => None,
         }
     }

@@ -54,6 +54,7 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
             Topic::Pairing => Needs::Admin,
             Topic::Tasks => Needs::Scope(Scope::AiTasks),
             Topic::Approvals => Needs::Scope(Scope::Approve),
+            Topic::Terminals => Needs::Scope(Scope::Terminal),
         })
     };
     let Some(wanted) = wanted else { return Ok(Topic::ALL.into_iter().filter(|topic| may(*topic)).collect()) };
@@ -61,7 +62,7 @@ fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError>
     for word in wanted.split(',').map(str::trim).filter(|word| !word.is_empty()) {
         let topic = Topic::ALL.into_iter().find(|topic| topic.as_str() == word).ok_or_else(|| {
             ApiError::new(Code::InvalidRequest, format!("There is no topic `{}`.", loopsy_shared::text::inert(word)))
-                .hint("Topics are peers, jobs, transfers, context, pairing, tasks and approvals.")
+                .hint("Topics are peers, jobs, transfers, context, pairing, tasks, approvals and terminals.")
         })?;
         if !may(topic) {
             return Err(ApiError::new(Code::ScopeMissing, format!("The key of `{}` may not watch {word}.", caller.principal.name)));
@@ -145,6 +146,7 @@ impl Watcher {
             context: if wants(Topic::Context) { self.app.context.entries(&self.prefix) } else { Vec::new() },
             tasks: if wants(Topic::Tasks) { self.app.tasks.list() } else { Vec::new() },
             approvals: if wants(Topic::Approvals) { self.app.approvals.open() } else { Vec::new() },
+            terminals: if wants(Topic::Terminals) { self.app.terminals.list() } else { Vec::new() },
         }
     }
 
