@@ -268,6 +268,12 @@ impl Client {
         self.with(self.target.headers.clone(), MOST_WARY_ANSWER)
     }
 
+    /// The same client, which reads no answer, and no event of a stream, that is longer than this.
+    #[must_use]
+    pub fn at_most(&self, bytes: usize) -> Self {
+        self.with(self.target.headers.clone(), bytes)
+    }
+
     fn with(&self, headers: HeaderMap, most_answer: usize) -> Self {
         let target = Target { address: self.target.address.clone(), headers, transport: self.target.transport.clone(), most_answer };
         Self { target: Arc::new(target), prefix: self.prefix.clone() }
@@ -301,7 +307,7 @@ impl Client {
         let job = response.headers().get(JOB_HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let address = self.target.address.clone();
         let bytes = response.bytes_stream().map_err(move |e| unreachable(&address, &e)).boxed();
-        Ok(Streamed::new(bytes, self.target.address.clone(), job))
+        Ok(Streamed::new(bytes, self.target.address.clone(), job, self.target.most_answer))
     }
 
     /// Watches a stream of events for ever: connects again when the connection breaks and goes on after the last event seen.
