@@ -20,6 +20,7 @@ mod cases {
     mod door;
     mod durability;
     mod events;
+    mod fleet;
     mod jobs;
     mod pair;
     mod paired;

@@ -4,6 +4,7 @@ pub(crate) mod capture;
 pub(crate) mod cli;
 pub(crate) mod daemon;
 pub(crate) mod dialogue;
+pub(crate) mod fake_peer;
 pub(crate) mod http;
 pub(crate) mod netns;
 pub(crate) mod pair;
