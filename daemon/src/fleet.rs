@@ -173,7 +173,7 @@ impl Fleet {
         let told = match picture.apply(event, |id| self.is_own(id) || taken_by_another(&pictures, node_id, id)) {
             Change::Impostor => return Err(Stranger),
             Change::Nothing => None,
-            Change::One(event) => Some(Event::Peer { node_id: node_id.clone(), node: picture.node.clone(), event: Box::new(event) }),
+            Change::One(event) => Some(Event::Peer { node_id: node_id.clone(), node: picture.node.clone(), event }),
             Change::Whole => {
                 topics.clone_into(&mut picture.topics);
                 if picture.stale {

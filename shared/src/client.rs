@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, transfer, wire},
+    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, events::RESUMED_HEADER, transfer, wire},
     fingerprint::Fingerprint,
     id::TransferId,
     secret::Secret,
@@ -304,10 +304,11 @@ impl Client {
     pub async fn stream<E: Endpoint>(&self, request: &E) -> Result<Streamed<E::Reply>, ClientError> {
         debug_assert!(E::SPEC.reply == Form::Events, "{} is no stream", E::SPEC.name);
         let response = self.send(request).await?;
+        let resumed = response.headers().contains_key(RESUMED_HEADER);
         let job = response.headers().get(JOB_HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let address = self.target.address.clone();
         let bytes = response.bytes_stream().map_err(move |e| unreachable(&address, &e)).boxed();
-        Ok(Streamed::new(bytes, self.target.address.clone(), job, self.target.most_answer))
+        Ok(Streamed::new(bytes, self.target.address.clone(), job, self.target.most_answer).resumed(resumed))
     }
 
     /// Watches a stream of events for ever: connects again when the connection breaks and goes on after the last event seen.

@@ -110,7 +110,8 @@ fn a_peer_that_is_removed_is_gone_at_once() {
     fresh(&pair.leo, "kai", &json!(["jobs", "tasks"]));
     fresh(&pair.kai, "leo", &json!(["jobs", "tasks"]));
     let (mut here, mut there) = (pair.leo.events("?fleet=true", None), pair.kai.events("?fleet=true", None));
-    (here.next(), there.next());
+    here.next();
+    there.next();
     pair.leo.call("DELETE", &format!("/api/v1/peers/{}", pair.kai.node_id), None).ok();
     wait_for(&mut here, "the end of kai's picture", |event| *event == json!({ "type": "peer-picture-removed", "nodeId": pair.kai.node_id }));
     wait_for(&mut there, "the end of leo's picture", |event| *event == json!({ "type": "peer-picture-removed", "nodeId": pair.leo.node_id }));
@@ -228,4 +229,30 @@ fn nobody_covers_anothers_approval_or_speaks_for_another() {
     evil.hang_up();
     until("evil to be stale", || picture(&leo, "evil0000").filter(|picture| picture["stale"] == true));
     assert_eq!(listed(&leo), pairs(&[("mia00000", ONE)]));
+}
+
+#[test]
+fn a_stream_that_breaks_is_resumed_where_that_is_possible_and_else_begun_anew() {
+    let leo = TestDaemon::new("leo");
+    let mia = added(&leo, "mia00000", |id| vec![asked(id, ONE, 3)]);
+    mia.part().snapshot = told(&mia.node_id, &[asked(&mia.node_id, TWO, 3)]);
+    let mut stream = leo.events("?fleet=true", None);
+    stream.next();
+    let broken = |stream: &mut Sse| {
+        mia.hang_up();
+        wait_for(stream, "the stale picture", |event| event["picture"]["stale"] == true);
+        wait_for(stream, "the fresh picture", |event| event["picture"]["stale"] == false);
+        mia.part().heard.iter().rev().find(|(line, _)| line.starts_with("GET /api/v1/events")).unwrap().0.clone()
+    };
+    assert!(broken(&mut stream).ends_with("since=e-1"));
+    assert_eq!(listed(&leo), pairs(&[("mia00000", ONE)]), "nothing was missed, so what was known holds");
+    mia.part().resumes = false;
+    assert!(broken(&mut stream).ends_with("since=e-1"));
+    assert_eq!(listed(&leo), pairs(&[("mia00000", TWO)]), "a new run of mia knows nothing of the old one");
+    // Other rights are another picture.
+    mia.part().resumes = true;
+    mia.part().scopes = vec!["status"];
+    mia.part().snapshot = told(&mia.node_id, &[]);
+    assert!(broken(&mut stream).ends_with("topics="));
+    assert_eq!(leo.get("/api/v1/approvals").ok().json(), json!({ "approvals": [], "unseen": [] }));
 }

@@ -24,6 +24,8 @@ pub(crate) struct Part {
     /// What its streams begin with.
     pub(crate) snapshot: Value,
     pub(crate) taking: Taking,
+    /// Whether its streams can be resumed.
+    pub(crate) resumes: bool,
     /// `METHOD target` and body of everything but health and identity.
     pub(crate) heard: Vec<(String, String)>,
     streams: Vec<TcpStream>,
@@ -41,7 +43,7 @@ impl FakePeer {
     pub(crate) fn new(name: &'static str, scopes: &[&'static str], snapshot: Value) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (node_id, address) = (format!("{name}-0000-4000-8000-000000000001"), listener.local_addr().unwrap());
-        let part = Part { scopes: scopes.to_vec(), snapshot, taking: Taking::HangsUp, heard: Vec::new(), streams: Vec::new() };
+        let part = Part { scopes: scopes.to_vec(), snapshot, taking: Taking::HangsUp, resumes: true, heard: Vec::new(), streams: Vec::new() };
         let part = Arc::new(Mutex::new(part));
         let (id, shared) = (node_id.clone(), Arc::clone(&part));
         std::thread::spawn(move || {
@@ -102,7 +104,12 @@ fn serve(stream: TcpStream, name: &str, id: &str, port: u16, part: &Mutex<Part>)
             match part.taking.clone() {
                 _ if line.starts_with("GET /api/v1/events") => {
                     let mut stream = stream;
-                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\ndata: {}\n\n", part.snapshot)?;
+                    if line.contains("since=") && part.resumes {
+                        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nx-loopsy-resumed: true\r\nConnection: close\r\n\r\n")?;
+                        part.streams.push(stream);
+                        return Ok(());
+                    }
+                    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\nid: e-1\ndata: {}\n\n", part.snapshot)?;
                     part.streams.push(stream);
                     return Ok(());
                 }

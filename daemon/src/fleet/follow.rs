@@ -181,8 +181,8 @@ async fn open(fleet: &Fleet, node_id: &NodeId, place: &mut Option<Place>) -> Res
         asked = timeout(PATIENCE, asking) => asked.map_err(late)??,
         () = peer.gone.cancelled() => return Err(End::Gone),
     };
-    if let Some(id) = since {
-        // Changes follow, or a snapshot where too much was missed: either way what is known is being made good.
+    if let Some(id) = since.filter(|_| stream.is_resumed()) {
+        // What was missed follows. Otherwise, as after a restart, what is known is worth nothing until the snapshot is there.
         *place = Some(Place { topics: topics.clone(), id });
         fleet.set_stale(node_id, false);
     }

@@ -61,7 +61,7 @@ pub(super) enum Change {
     /// Nothing that anybody has to know.
     Nothing,
     /// This, as it may be told.
-    One(Event),
+    One(Box<Event>),
     /// Everything.
     Whole,
     /// The peer says that it is another node.
@@ -224,7 +224,7 @@ fn without_content(approval: &mut Approval) {
 }
 
 fn told(event: Option<Event>) -> Change {
-    event.map_or(Change::Nothing, Change::One)
+    event.map_or(Change::Nothing, |event| Change::One(Box::new(event)))
 }
 
 /// Cuts a text that is too long.

@@ -140,7 +140,7 @@ proptest! {
         let (mut here, mut surface) = (kai(), kai());
         for event in history {
             if let Change::One(event) = take(&mut here, event) {
-                take(&mut surface, event);
+                take(&mut surface, *event);
             }
         }
         prop_assert_eq!(seen(&surface), seen(&here));
@@ -162,9 +162,8 @@ fn a_peer_speaks_for_itself_alone() {
         assert!(matches!(take(&mut picture, event), Change::Nothing), "{id}");
     }
     assert_eq!(seen(&picture), json!([[], [], []]));
-    let Change::One(Event::ApprovalChanged { approval }) = take(&mut picture, Event::ApprovalChanged { approval: approval(1, "pending") }) else {
-        panic!("its own approval");
-    };
+    let Change::One(told) = take(&mut picture, Event::ApprovalChanged { approval: approval(1, "pending") }) else { panic!("its own approval") };
+    let Event::ApprovalChanged { approval } = *told else { panic!("the same event") };
     assert_eq!(approval.node, "kai", "the name is the one that this node knows it by");
     picture.rename("kai-2");
     assert_eq!(seen(&picture)[1][0]["node"], "kai-2");

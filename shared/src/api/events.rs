@@ -12,6 +12,9 @@ use crate::{
     time::Millis,
 };
 
+/// The header of a stream that goes on after the last event seen, instead of beginning with a snapshot.
+pub const RESUMED_HEADER: &str = "x-loopsy-resumed";
+
 /// Streams what changes. First comes a `snapshot`, then changes that each carry the whole new object. Every event has an id `epoch-seq`; a client that sends the
 /// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]

@@ -117,6 +117,7 @@ pub struct Streamed<T> {
     address: String,
     job: Option<String>,
     last_id: Option<String>,
+    resumed: bool,
     most: usize,
     item: PhantomData<fn() -> T>,
 }
@@ -129,12 +130,21 @@ impl<T> std::fmt::Debug for Streamed<T> {
 
 impl<T: DeserializeOwned> Streamed<T> {
     pub(crate) fn new(bytes: Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>, address: String, job: Option<String>, most: usize) -> Self {
-        Self { bytes, buffer: BytesMut::new(), searched: 0, address, job, last_id: None, most: most.min(MAX_EVENT), item: PhantomData }
+        Self { bytes, buffer: BytesMut::new(), searched: 0, address, job, last_id: None, resumed: false, most: most.min(MAX_EVENT), item: PhantomData }
     }
 
     /// The job that the stream belongs to, when it is one.
     pub fn job(&self) -> Option<&str> {
         self.job.as_deref()
+    }
+
+    pub(crate) fn resumed(self, resumed: bool) -> Self {
+        Self { resumed, ..self }
+    }
+
+    /// Whether it goes on after the event that was asked for. Otherwise it begins anew.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
     }
 
     /// The id of the event that was read last, where it had one.

@@ -5,10 +5,10 @@ use std::{borrow::Cow, collections::VecDeque, io, sync::Arc};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use loopsy_shared::api::{
     ApiError, Code, Needs, Scope,
-    events::{Event, Topic, WatchEvents},
+    events::{Event, RESUMED_HEADER, Topic, WatchEvents},
 };
 use tokio::time::Instant;
 
@@ -33,6 +33,7 @@ async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMa
     }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(request.since.as_deref());
     let position = last.and_then(|id| app.events.resume(id));
+    let resumed = position.is_some();
     let watcher = Watcher {
         app,
         caller,
@@ -44,7 +45,11 @@ async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMa
         over: false,
         beat: Instant::now() + sse::HEARTBEAT,
     };
-    Ok(sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) })))
+    let mut response = sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) }));
+    if resumed {
+        response.headers_mut().insert(RESUMED_HEADER, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// The topics asked for, as far as the key may see them. Transfers touch this node's own files and are the owner's.
