@@ -244,15 +244,15 @@ fn a_stream_that_breaks_is_resumed_where_that_is_possible_and_else_begun_anew() 
         wait_for(stream, "the fresh picture", |event| event["picture"]["stale"] == false);
         mia.part().heard.iter().rev().find(|(line, _)| line.starts_with("GET /api/v1/events")).unwrap().0.clone()
     };
-    assert!(broken(&mut stream).ends_with("since=e-1"));
+    assert!(broken(&mut stream).contains("since=e-1"));
     assert_eq!(listed(&leo), pairs(&[("mia00000", ONE)]), "nothing was missed, so what was known holds");
     mia.part().resumes = false;
-    assert!(broken(&mut stream).ends_with("since=e-1"));
+    assert!(broken(&mut stream).contains("since=e-1"));
     assert_eq!(listed(&leo), pairs(&[("mia00000", TWO)]), "a new run of mia knows nothing of the old one");
     // Other rights are another picture.
     mia.part().resumes = true;
     mia.part().scopes = vec!["status"];
     mia.part().snapshot = told(&mia.node_id, &[]);
-    assert!(broken(&mut stream).ends_with("topics="));
+    assert!(broken(&mut stream).ends_with("events?topics="));
     assert_eq!(leo.get("/api/v1/approvals").ok().json(), json!({ "approvals": [], "unseen": [] }));
 }
