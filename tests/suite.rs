@@ -22,6 +22,7 @@ mod cases {
     mod door;
     mod durability;
     mod events;
+    mod fleet;
     mod hook;
     mod jobs;
     mod pair;

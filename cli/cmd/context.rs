@@ -96,7 +96,7 @@ async fn watch(ctx: &Ctx, prefix: Option<String>, peer: Option<&str>) -> Result<
     let client = ctx.at(peer)?;
     // A wrong peer or a daemon that is down is said at once; later losses are only waited out.
     client.ask(ListContext { prefix: Some(prefix.clone().unwrap_or_default()) }).await?;
-    let mut stream = std::pin::pin!(client.watch(&WatchEvents { topics: Some("context".to_owned()), prefix, since: None }, None)?);
+    let mut stream = std::pin::pin!(client.watch(&WatchEvents { topics: Some("context".to_owned()), prefix, ..WatchEvents::default() }, None)?);
     let mut known: Option<BTreeMap<String, u64>> = None;
     let mut lost = false;
     loop {

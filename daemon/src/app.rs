@@ -22,6 +22,7 @@ use crate::{
     discovery::Discovery,
     events::Events,
     files::Files,
+    fleet::Fleet,
     identity,
     jobs::Jobs,
     limits::Limits,
@@ -89,6 +90,8 @@ pub struct Services {
     pub tasks: Tasks,
     /// Their questions.
     pub approvals: Approvals,
+    /// The same of other nodes, as far as they show it.
+    pub fleet: Fleet,
     /// Restarts services and knows which had to be.
     pub supervisor: Supervisor,
     /// Fires when the node begins to stop.

@@ -118,6 +118,7 @@ fn weight(event: &Event) -> usize {
         Event::TaskChanged { task } => 512 + task.prompt.len() + task.pending_approval.as_ref().map_or(0, |asked| json_weight(&asked.tool_input)),
         Event::ApprovalChanged { approval } => 1024 + json_weight(&approval.input) + approval.diff.as_ref().map_or(0, String::len),
         Event::TerminalChanged { terminal } => 512 + terminal.args.iter().map(String::len).sum::<usize>(),
+        Event::Peer { event, .. } => 128 + weight(event),
         _ => 128,
     }
 }

@@ -9,6 +9,7 @@ pub mod context;
 pub mod discovery;
 pub mod events;
 pub mod files;
+pub mod fleet;
 pub mod fsutil;
 #[doc(hidden)]
 pub mod fuzzing;

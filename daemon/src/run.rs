@@ -24,6 +24,7 @@ use crate::{
     discovery::{Discovery, Me, Reach, Sightings},
     events::Events,
     files::Files,
+    fleet::Fleet,
     fsutil, http, identity,
     jobs::{Jobs, KeeperCommand},
     limits::Limits,
@@ -274,6 +275,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
     });
     let (approvals, denied) = Approvals::new(node_id.clone(), settings.subscribe(), store.clone(), events.clone(), home.clone(), &loaded.approvals);
     let agents = Finder::new(settings.subscribe(), jobs.clone(), tracker.clone(), dir.path().join("tasks"));
+    let fleet = Fleet::new(peers.clone(), approvals.clone(), events.clone());
     let (ai_tasks, failed) = Tasks::new(
         tasks::Parts {
             config: settings.subscribe(),
@@ -312,6 +314,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         agents,
         tasks: ai_tasks,
         approvals,
+        fleet,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         terminals,
         tls,
@@ -371,6 +374,11 @@ fn start_services(app: &App) {
     supervisor.keep("tasks", move |stop| {
         let tasks = tasks.clone();
         async move { tasks.watch(stop).await }
+    });
+    let fleet = app.fleet.clone();
+    supervisor.keep("fleet", move |stop| {
+        let fleet = fleet.clone();
+        async move { fleet.run(stop).await }
     });
     let app = app.clone();
     let path = app.settings.path().to_owned();

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt, TryStreamExt};
 use http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, transfer, wire},
+    api::{ApiError, Bytes, Code, Endpoint, Form, JOB_HEADER, PREFIX, TRANSFER_HEADER, events::RESUMED_HEADER, transfer, wire},
     fingerprint::Fingerprint,
     id::TransferId,
     secret::Secret,
@@ -270,6 +270,12 @@ impl Client {
         self.with(self.target.headers.clone(), MOST_WARY_ANSWER)
     }
 
+    /// The same client, which reads no answer, and no event of a stream, that is longer than this.
+    #[must_use]
+    pub fn at_most(&self, bytes: usize) -> Self {
+        self.with(self.target.headers.clone(), bytes)
+    }
+
     fn with(&self, headers: HeaderMap, most_answer: usize) -> Self {
         let target = Target { address: self.target.address.clone(), headers, transport: self.target.transport.clone(), most_answer };
         Self { target: Arc::new(target), prefix: self.prefix.clone() }
@@ -300,10 +306,11 @@ impl Client {
     pub async fn stream<E: Endpoint>(&self, request: &E) -> Result<Streamed<E::Reply>, ClientError> {
         debug_assert!(E::SPEC.reply == Form::Events, "{} is no stream", E::SPEC.name);
         let response = self.send(request).await?;
+        let resumed = response.headers().contains_key(RESUMED_HEADER);
         let job = response.headers().get(JOB_HEADER).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let address = self.target.address.clone();
         let bytes = response.bytes_stream().map_err(move |e| unreachable(&address, &e)).boxed();
-        Ok(Streamed::new(bytes, self.target.address.clone(), job))
+        Ok(Streamed::new(bytes, self.target.address.clone(), job, self.target.most_answer).resumed(resumed))
     }
 
     /// Watches a stream of events for ever: connects again when the connection breaks and goes on after the last event seen.

@@ -6,6 +6,7 @@ pub(crate) mod cli;
 pub(crate) mod daemon;
 pub(crate) mod dialogue;
 pub(crate) mod fake_agent;
+pub(crate) mod fake_peer;
 pub(crate) mod http;
 pub(crate) mod model;
 pub(crate) mod netns;

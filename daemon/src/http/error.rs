@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use loopsy_shared::api::{ApiError, Code};
 
 use crate::{
-    agents::AgentError, approvals::ApprovalError, context::ContextError, files::FileError, jobs::JobError, lp2::Refusal, peers::PeerError,
+    agents::AgentError, approvals::ApprovalError, context::ContextError, files::FileError, fleet::FleetError, jobs::JobError, lp2::Refusal, peers::PeerError,
     settings::SettingsError, store::StoreError, tasks::TaskError, terminals::TerminalError, transfers::TransferError,
 };
 
@@ -52,6 +52,21 @@ impl From<Refusal> for ApiError {
         let mut text = refusal.to_string();
         text.get_mut(..1).map(str::make_ascii_uppercase);
         Self { hint: hint.map(str::to_owned), ..Self::new(refusal.code(), format!("{text}.")) }
+    }
+}
+
+impl From<FleetError> for ApiError {
+    fn from(error: FleetError) -> Self {
+        let text = error.to_string();
+        match error {
+            FleetError::NotFound { unseen, .. } if !unseen.is_empty() => {
+                Self::new(Code::ApprovalNotFound, text).hint(format!("It may be on a machine whose approvals are not known now: {}.", unseen.join(", ")))
+            }
+            FleetError::NotFound { .. } => Self::new(Code::ApprovalNotFound, text).hint("`loopsy approvals` lists those that wait."),
+            FleetError::Peer(error) => error.into(),
+            FleetError::Refused(refusal) => refusal,
+            FleetError::Unknown { id, .. } => Self::new(Code::PeerUnreachable, text).hint(format!("Look again: loopsy approvals show {id}")),
+        }
     }
 }
 

@@ -218,13 +218,13 @@ impl Decision {
     }
 }
 
-/// Lists approvals of this node and of every peer that lets this node see them.
+/// Lists approvals of this node and, for the owner, those that wait on every peer that lets this node see them.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListApprovals {
-    /// Also those that were answered, as far as they are kept.
+    /// Also those of this node that were answered, as far as they are kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
-    /// Only those of this node.
+    /// Only those of this node. A peer's key never sees others.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub local: bool,
 }

@@ -7,7 +7,13 @@ use super::{
     Endpoint, Form, Needs, Scope, Spec, ai_tasks::TaskInfo, approvals::Approval, context::ContextEntry, execute::JobInfo, peers::PeerInfo,
     terminals::TerminalInfo, transfers::TransferInfo,
 };
-use crate::id::{ApprovalId, JobId, NodeId, TaskId, TerminalId, TransferId};
+use crate::{
+    id::{ApprovalId, JobId, NodeId, TaskId, TerminalId, TransferId},
+    time::Millis,
+};
+
+/// The header of a stream that goes on after the last event seen, instead of beginning with a snapshot.
+pub const RESUMED_HEADER: &str = "x-loopsy-resumed";
 
 /// Streams what changes. First comes a `snapshot`, then changes that each carry the whole new object. Every event has an id `epoch-seq`; a client that sends the
 /// last one it saw (`Last-Event-ID`, or `since`) gets what followed, or a fresh snapshot when that is no longer known. A comment comes every 15 seconds.
@@ -22,6 +28,9 @@ pub struct WatchEvents {
     /// Id of the last event seen, for clients that cannot send `Last-Event-ID`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub since: Option<String>,
+    /// Also tasks, approvals and jobs of the peers, as far as they let this node see them. For the owner only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fleet: bool,
 }
 impl Endpoint for WatchEvents {
     type Reply = Event;
@@ -51,6 +60,9 @@ pub enum Topic {
 }
 
 impl Topic {
+    /// What a node shows of its peers.
+    pub const OF_PEERS: [Self; 3] = [Self::Jobs, Self::Tasks, Self::Approvals];
+
     /// All topics.
     pub const ALL: [Self; 8] = [Self::Peers, Self::Jobs, Self::Transfers, Self::Context, Self::Pairing, Self::Tasks, Self::Approvals, Self::Terminals];
 
@@ -94,6 +106,9 @@ pub enum Event {
         /// Terminals that are open, or ended within the last hour.
         #[serde(default)]
         terminals: Vec<TerminalInfo>,
+        /// What is known of the peers; only with `fleet`.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        fleet: Vec<PeerPicture>,
     },
     /// A peer is new or changed.
     PeerChanged {
@@ -172,13 +187,55 @@ pub enum Event {
         /// Its id.
         terminal_id: TerminalId,
     },
+    /// Something changed on a peer; only with `fleet`. Of a peer without a picture it means nothing.
+    Peer {
+        /// The peer.
+        node_id: NodeId,
+        /// Its name.
+        node: String,
+        /// What changed: a task, an approval or a job.
+        event: Box<Event>,
+    },
+    /// The whole picture of a peer, instead of the one before: it is new, fresh again, or stale; only with `fleet`.
+    PeerPicture {
+        /// As it is now.
+        picture: PeerPicture,
+    },
+    /// A peer was removed, and its picture with it; only with `fleet`.
+    PeerPictureRemoved {
+        /// The peer.
+        node_id: NodeId,
+    },
     /// The node is stopping; the stream ends.
     Closing {},
 }
 
+/// What this node knows of a peer: as much as the peer lets it see, and bounded. Long texts are cut. An approval with a very large input comes without input and
+/// hash, and with a flag that says so: ask for the approval itself before answering it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PeerPicture {
+    /// The peer.
+    pub node_id: NodeId,
+    /// Its name.
+    pub node: String,
+    /// Since when it is fresh, or stale.
+    pub since: Millis,
+    /// Whether the peer is out of reach, so that this is what was seen last.
+    pub stale: bool,
+    /// What this node may see there.
+    pub topics: Vec<Topic>,
+    /// Tasks, newest first.
+    pub tasks: Vec<TaskInfo>,
+    /// Approvals that wait, oldest first.
+    pub approvals: Vec<Approval>,
+    /// Jobs that run, or ended within the last hour, oldest first.
+    pub jobs: Vec<JobInfo>,
+}
+
 impl Event {
-    /// What it is about; `None` for the snapshot and the last event.
-    pub const fn topic(&self) -> Option<Topic> {
+    /// What it is about; `None` for the snapshot, pictures of peers and the last event.
+    pub fn topic(&self) -> Option<Topic> {
         match self {
             Self::PeerChanged { .. } | Self::PeerRemoved { .. } => Some(Topic::Peers),
             Self::JobChanged { .. } | Self::JobRemoved { .. } => Some(Topic::Jobs),
@@ -188,7 +245,13 @@ impl Event {
             Self::TaskChanged { .. } | Self::TaskRemoved { .. } => Some(Topic::Tasks),
             Self::ApprovalChanged { .. } | Self::ApprovalRemoved { .. } => Some(Topic::Approvals),
             Self::TerminalChanged { .. } | Self::TerminalRemoved { .. } => Some(Topic::Terminals),
-            Self::Snapshot { .. } | Self::Closing {} => None,
+            Self::Peer { event, .. } => event.topic(),
+            Self::Snapshot { .. } | Self::PeerPicture { .. } | Self::PeerPictureRemoved { .. } | Self::Closing {} => None,
         }
+    }
+
+    /// Whether it is about another node than the one that tells it.
+    pub const fn is_of_peer(&self) -> bool {
+        matches!(self, Self::Peer { .. } | Self::PeerPicture { .. } | Self::PeerPictureRemoved { .. })
     }
 }

@@ -116,6 +116,9 @@ pub struct Streamed<T> {
     searched: usize,
     address: String,
     job: Option<String>,
+    last_id: Option<String>,
+    resumed: bool,
+    most: usize,
     item: PhantomData<fn() -> T>,
 }
 
@@ -126,13 +129,27 @@ impl<T> std::fmt::Debug for Streamed<T> {
 }
 
 impl<T: DeserializeOwned> Streamed<T> {
-    pub(crate) fn new(bytes: Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>, address: String, job: Option<String>) -> Self {
-        Self { bytes, buffer: BytesMut::new(), searched: 0, address, job, item: PhantomData }
+    pub(crate) fn new(bytes: Pin<Box<dyn Stream<Item = Result<Bytes, ClientError>> + Send>>, address: String, job: Option<String>, most: usize) -> Self {
+        Self { bytes, buffer: BytesMut::new(), searched: 0, address, job, last_id: None, resumed: false, most: most.min(MAX_EVENT), item: PhantomData }
     }
 
     /// The job that the stream belongs to, when it is one.
     pub fn job(&self) -> Option<&str> {
         self.job.as_deref()
+    }
+
+    pub(crate) fn resumed(self, resumed: bool) -> Self {
+        Self { resumed, ..self }
+    }
+
+    /// Whether it goes on after the event that was asked for. Otherwise it begins anew.
+    pub fn is_resumed(&self) -> bool {
+        self.resumed
+    }
+
+    /// The id of the event that was read last, where it had one.
+    pub fn last_id(&self) -> Option<&str> {
+        self.last_id.as_deref()
     }
 
     /// The next event; `None` when the node ended the stream.
@@ -143,11 +160,12 @@ impl<T: DeserializeOwned> Streamed<T> {
         loop {
             while let Some(block) = self.take_block() {
                 if let Some(data) = block_data(&block) {
+                    self.last_id = block_id(&block).or(self.last_id.take());
                     return Some(serde_json::from_slice(&data).map_err(|e| self.protocol(e.to_string())));
                 }
             }
-            if self.buffer.len() > MAX_EVENT {
-                return Some(Err(self.protocol("an event of more than 512 MiB".to_owned())));
+            if self.buffer.len() > self.most {
+                return Some(Err(self.protocol(format!("an event of more than {} MiB", self.most >> 20))));
             }
             match tokio::time::timeout(SILENCE, self.bytes.next()).await {
                 Ok(Some(Ok(chunk))) => self.buffer.extend_from_slice(&chunk),
@@ -199,6 +217,12 @@ fn block_data(block: &[u8]) -> Option<Vec<u8>> {
     data
 }
 
+/// The `id:` line of an event.
+fn block_id(block: &[u8]) -> Option<String> {
+    let line = block.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"id:"))?;
+    Some(std::str::from_utf8(line).ok()?.trim().to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -208,12 +232,13 @@ mod tests {
         let text = ": hello\n\ndata: 1\n\nid: x\ndata: 2\n\n: beat\n\ndata: 3\n\n";
         for size in 1..text.len() {
             let chunks: Vec<_> = text.as_bytes().chunks(size).map(|c| Ok(Bytes::copy_from_slice(c))).collect();
-            let mut stream = Streamed::<u32>::new(futures_util::stream::iter(chunks).boxed(), "test".to_owned(), None);
+            let mut stream = Streamed::<u32>::new(futures_util::stream::iter(chunks).boxed(), "test".to_owned(), None, MAX_EVENT);
             let mut seen = Vec::new();
             while let Some(item) = stream.next().await {
                 seen.push(item.expect("a number"));
             }
             assert_eq!(seen, [1, 2, 3], "cut every {size} bytes");
+            assert_eq!(stream.last_id(), Some("x"));
         }
     }
 }

@@ -5,27 +5,36 @@ use loopsy_shared::api::{
     approvals::{AddRule, Approval, Approvals, DecideApproval, GetApproval, ListApprovals, ListRules, RemoveRule, Rules, TestRules, Verdict},
 };
 
-use crate::{app::App, http::endpoint::Routes, trust::Caller};
+use crate::{app::App, approvals::ApprovalError, http::endpoint::Routes, trust::Caller};
 
 pub(super) fn mount(routes: Routes) -> Routes {
     routes.endpoint(list).endpoint(test).endpoint(rules).endpoint(add_rule).endpoint(remove_rule).endpoint(get).endpoint(decide)
 }
 
-async fn list(app: App, _caller: Caller, request: ListApprovals) -> Result<Approvals, ApiError> {
-    let approvals = if request.all { app.approvals.all() } else { app.approvals.open() };
-    Ok(Approvals { approvals, unseen: Vec::new() })
+async fn list(app: App, caller: Caller, request: ListApprovals) -> Result<Approvals, ApiError> {
+    let mut approvals = if request.all { app.approvals.all() } else { app.approvals.open() };
+    // A peer's key opens this node, not the nodes that it knows.
+    if request.local || !caller.principal.is_owner() {
+        return Ok(Approvals { approvals, unseen: Vec::new() });
+    }
+    let (of_peers, unseen) = app.fleet.approvals();
+    approvals.extend(of_peers);
+    approvals.sort_by_key(|approval| approval.asked_at);
+    Ok(Approvals { approvals, unseen })
 }
 
-async fn get(app: App, _caller: Caller, request: GetApproval) -> Result<Approval, ApiError> {
-    app.approvals.get(&request.id).ok_or_else(|| {
-        ApiError::new(Code::ApprovalNotFound, format!("There is no approval `{}`.", loopsy_shared::text::inert(request.id.as_str())))
-            .hint("`loopsy approvals` lists those that wait.")
-    })
+async fn get(app: App, caller: Caller, request: GetApproval) -> Result<Approval, ApiError> {
+    match app.approvals.get(&request.id) {
+        Some(approval) => Ok(approval),
+        None if caller.principal.is_owner() => Ok(app.fleet.approval(&request.id).await?),
+        None => Err(ApprovalError::NotFound(request.id.to_string()).into()),
+    }
 }
 
 async fn decide(app: App, caller: Caller, request: DecideApproval) -> Result<Approval, ApiError> {
-    let (approvals, by) = (app.approvals.clone(), caller.principal.name.clone());
-    app.lasting(async move { Ok(approvals.decide(&by, request).await?) }).await
+    let (approvals, fleet, by) = (app.approvals.clone(), app.fleet.clone(), caller.principal.name.clone());
+    let here = approvals.get(&request.id).is_some() || !caller.principal.is_owner();
+    app.lasting(async move { if here { Ok(approvals.decide(&by, request).await?) } else { Ok(fleet.decide(request).await?) } }).await
 }
 
 async fn test(app: App, _caller: Caller, request: TestRules) -> Result<Verdict, ApiError> {

@@ -1,14 +1,14 @@
 //! The stream of everything that changes.
 
-use std::{collections::VecDeque, io, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, io, sync::Arc};
 
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use loopsy_shared::api::{
     ApiError, Code, Needs, Scope,
-    events::{Event, Topic, WatchEvents},
+    events::{Event, RESUMED_HEADER, Topic, WatchEvents},
 };
 use tokio::time::Instant;
 
@@ -28,19 +28,28 @@ pub(super) fn mount(routes: Routes) -> Routes {
 
 async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMap) -> Result<Response, ApiError> {
     let topics = topics(&caller, request.topics.as_deref())?;
+    if request.fleet && !caller.principal.is_owner() {
+        return Err(ApiError::new(Code::ScopeMissing, "Only the owner may watch this node's peers through it: peers of peers are nothing to each other."));
+    }
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(request.since.as_deref());
     let position = last.and_then(|id| app.events.resume(id));
+    let resumed = position.is_some();
     let watcher = Watcher {
         app,
         caller,
         topics,
+        fleet: request.fleet,
         prefix: request.prefix.unwrap_or_default(),
         position,
         ready: VecDeque::new(),
         over: false,
         beat: Instant::now() + sse::HEARTBEAT,
     };
-    Ok(sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) })))
+    let mut response = sse::response(stream::unfold(watcher, |mut watcher| async { watcher.next().await.map(|frame| (frame, watcher)) }));
+    if resumed {
+        response.headers_mut().insert(RESUMED_HEADER, HeaderValue::from_static("true"));
+    }
+    Ok(response)
 }
 
 /// The topics asked for, as far as the key may see them. Transfers touch this node's own files and are the owner's.
@@ -76,6 +85,8 @@ struct Watcher {
     app: App,
     caller: Caller,
     topics: Vec<Topic>,
+    /// Whether it is also about peers. Never for another node, so that no stream feeds on itself.
+    fleet: bool,
     prefix: String,
     /// The last event that this stream has dealt with; none before the snapshot.
     position: Option<u64>,
@@ -97,7 +108,9 @@ impl Watcher {
             }
             if let Some((position, event)) = self.ready.pop_front() {
                 self.position = Some(position);
-                if self.wants(&event) {
+                if self.wants(&event)
+                    && let Some(event) = self.filled(&event)
+                {
                     return Some(self.frame(position, &event));
                 }
                 continue;
@@ -127,7 +140,18 @@ impl Watcher {
         }
     }
 
+    /// An event as it is sent: where there is a new picture of a peer, the picture as it is now. None when the peer has been removed since.
+    fn filled<'e>(&self, event: &'e Event) -> Option<Cow<'e, Event>> {
+        match event {
+            Event::PeerPicture { picture } => self.app.fleet.get(&picture.node_id, &self.topics).map(|picture| Cow::Owned(Event::PeerPicture { picture })),
+            event => Some(Cow::Borrowed(event)),
+        }
+    }
+
     fn wants(&self, event: &Event) -> bool {
+        if event.is_of_peer() && !(self.fleet && Topic::OF_PEERS.iter().any(|topic| self.topics.contains(topic))) {
+            return false;
+        }
         let key = match event {
             Event::ContextChanged { entry } => Some(&entry.key),
             Event::ContextRemoved { key } => Some(key),
@@ -147,6 +171,7 @@ impl Watcher {
             tasks: if wants(Topic::Tasks) { self.app.tasks.list() } else { Vec::new() },
             approvals: if wants(Topic::Approvals) { self.app.approvals.open() } else { Vec::new() },
             terminals: if wants(Topic::Terminals) { self.app.terminals.list() } else { Vec::new() },
+            fleet: if self.fleet { self.app.fleet.list(&self.topics) } else { Vec::new() },
         }
     }
 
