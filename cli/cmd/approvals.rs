@@ -5,7 +5,6 @@ pub(super) mod card;
 pub(super) mod desk;
 mod editor;
 pub(super) mod keys;
-mod narrow;
 mod review;
 mod rules;
 mod watch;

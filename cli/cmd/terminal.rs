@@ -71,6 +71,12 @@ pub(super) async fn run(ctx: &Ctx, command: Terminal) -> Result<u8, Error> {
     }
 }
 
+/// Opens a terminal as its user: it follows this window.
+pub(super) async fn attach(ctx: &Ctx, peer: Option<String>, id: TerminalId) -> Result<u8, Error> {
+    raw::required()?;
+    attach::run(ctx, attach::Whose { peer, id }, attach::How { read_only: false, claim: true }).await
+}
+
 async fn list(ctx: &Ctx, peer: Option<&str>) -> Result<u8, Error> {
     let all = ctx.at(peer)?.ask(ListTerminals {}).await?;
     ctx.out.show(&all, |all| {

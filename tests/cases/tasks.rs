@@ -1,6 +1,7 @@
 //! Tasks as who uses them meets them, with an agent that does as a test says: events, questions, limits, and everything that can go wrong with an agent.
 
 mod faults;
+mod fleet;
 mod limits;
 mod questions;
 

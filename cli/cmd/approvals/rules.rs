@@ -6,7 +6,7 @@ use loopsy_shared::{
     text::inert,
 };
 
-use super::{find, json_from, narrow};
+use super::{find, json_from};
 use crate::{
     args::{Rules, TestRules as Args},
     cmd::DONE,
@@ -45,12 +45,21 @@ pub(super) async fn run(ctx: &Ctx, command: Option<Rules>) -> Result<u8, Error> 
                 let there = format!("Rules count where the agent runs: make it on `{}`.", inert(&approval.node));
                 return Err(Error::failure("The approval is not one of this machine.").hint(there));
             }
-            let rule =
-                narrow::rule(&approval, verdict.into()).map_err(|why| Error::failure(why).hint("Write it by hand: `loopsy approvals rules add --help`."))?;
-            if !yes && !ctx.out.confirm(&format!("Add the rule: {}?", words(&rule)))? {
-                return Err(Error::failure(format!("Nothing was added. The rule would be: {}.", words(&rule))).hint("Say `--yes` where nobody can be asked."));
+            let verdict = verdict.into();
+            let rules: Vec<Rule> = approval.rules.iter().map(|rule| Rule { verdict, ..rule.clone() }).collect();
+            if rules.is_empty() {
+                let why = "No rule says just what was asked: it is a question, or a command line that is not understood word for word.";
+                return Err(Error::failure(why).hint("Write one by hand: `loopsy approvals rules add --help`."));
             }
-            client.ask(AddRule { rule }).await?
+            let all: Vec<String> = rules.iter().map(words).collect();
+            if !yes && !ctx.out.confirm(&format!("Add {}?", all.join("; ")))? {
+                return Err(Error::failure(format!("Nothing was added. It would be: {}.", all.join("; "))).hint("Say `--yes` where nobody can be asked."));
+            }
+            let mut listed = client.ask(ListRules {}).await?;
+            for rule in rules {
+                listed = client.ask(AddRule { rule }).await?;
+            }
+            listed
         }
     };
     show(ctx, &rules)

@@ -13,7 +13,7 @@ use super::{
     answered,
     card::{self, Look},
     desk::said,
-    line, narrow, offered, open, plain,
+    line, offered, open, plain,
     review::{Line, Review, Step},
     rules, sample, table,
 };
@@ -284,22 +284,6 @@ fn only_what_is_open_and_offered_can_be_answered() {
     assert!(said.contains("too late") && said.contains("expired"), "{said}");
     assert_eq!(offered(&shell(), Some(2)).unwrap(), 1);
     assert!(offered(&shell(), None).is_err() && offered(&shell(), Some(3)).is_err() && offered(&edit(), None).is_err());
-}
-
-#[test]
-fn the_narrowest_rule() {
-    let of = |change: Value| narrow::rule(&with(change), RuleVerdict::Allow);
-    let rule = of(json!({ "input": { "command": " git log -5 " } })).unwrap();
-    assert_eq!(rules::words(&rule), "allow agent `claude`, tool `Bash`, command `git log -5`");
-    let rule = narrow::rule(&edit(), RuleVerdict::Deny).unwrap();
-    assert_eq!(rules::words(&rule), "deny agent `claude`, tool `Edit`, path `/home/leo/other/lib.rs`");
-    for command in ["rm x && ls", "rm *", "ls | sh", "echo $HOME", "a\nb", "", "ls\u{202e}", "FOO=1 ls", "echo 'x'", "ls\u{a0}x"] {
-        assert!(of(json!({ "input": { "command": command } })).is_err(), "{command:?}");
-    }
-    assert!(of(json!({ "input": { "command": ["sh", "-c", "rm x; ls"] } })).is_err());
-    assert_eq!(of(json!({ "input": { "command": ["git", "log"] } })).unwrap().command.as_deref(), Some("git log"));
-    assert!(of(json!({ "input": { "url": "https://x" }, "paths": [] })).is_err(), "a rule about the tool as a whole is not narrow");
-    assert!(narrow::rule(&question(), RuleVerdict::Allow).is_err());
 }
 
 #[test]

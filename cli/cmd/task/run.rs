@@ -1,15 +1,23 @@
 //! `loopsy task run`.
 
-use loopsy_shared::api::ai_tasks::{AgentChoice, DispatchTask, TaskInfo, TaskMode};
+use std::time::Duration;
+
+use loopsy_shared::{
+    api::ai_tasks::{AgentChoice, DispatchTask, GetTask, TaskInfo, TaskMode, TaskStatus},
+    text::inert,
+};
 
 use super::{One, follow::Ending, name, prompt, show::began};
 use crate::{
     args::Run,
-    cmd::DONE,
+    cmd::{DONE, terminal},
     context::Ctx,
     error::Error,
     output::{FAINT, paint},
 };
+
+/// Between two looks whether a task has its terminal.
+const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
     let text = prompt(args.prompt)?;
@@ -49,23 +57,38 @@ pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
         return DONE;
     }
     if mode == TaskMode::Interactive {
-        return attach(ctx, on.as_deref(), &info);
+        return attach(ctx, on, info).await;
     }
     began(ctx, &info, on.as_deref());
     One { client, on, info }.follow(ctx, 0, args.follow, Ending::Interrupts).await
 }
 
-/// Opens the terminal of an interactive task. The one place from which that is done.
-fn attach(ctx: &Ctx, on: Option<&str>, info: &TaskInfo) -> Result<u8, Error> {
-    let name = name(info, on);
-    let Some(terminal) = &info.terminal_id else {
-        // It waits for a place.
-        return ctx.out.line(format_args!("Task {name} has no terminal yet; `loopsy task show {name}` says when it has.")).map(|()| crate::error::OK);
+/// Opens the terminal of an interactive task, once it has one.
+async fn attach(ctx: &Ctx, on: Option<String>, mut info: TaskInfo) -> Result<u8, Error> {
+    let client = ctx.at(on.as_deref())?;
+    let mut waits = false;
+    let terminal = loop {
+        match (&info.terminal_id, info.status.is_ended()) {
+            (Some(terminal), false) => break terminal.clone(),
+            (_, true) => {
+                let why = info.error.clone().unwrap_or_else(|| "It has ended.".to_owned());
+                return Err(Error::failure(inert(&why).into_owned()));
+            }
+            (None, false) => {}
+        }
+        if !std::mem::replace(&mut waits, true) && info.status == TaskStatus::Pending {
+            ctx.out.remark(format_args!(
+                "Waiting for a place: as many tasks run as may. Ctrl-C leaves; `loopsy task show {}` tells more.",
+                name(&info, on.as_deref())
+            ));
+        }
+        tokio::time::sleep(LOOK).await;
+        info = client.ask(GetTask { task_id: info.task_id }).await?;
     };
-    let place = on.map(|on| format!(" --on {}", loopsy_shared::text::inert(on))).unwrap_or_default();
-    ctx.out
-        .show(info, |_| ctx.out.line(format_args!("Open its screen with: loopsy terminal attach {}{place}", loopsy_shared::text::inert(terminal.as_str()))))?;
-    DONE
+    if ctx.out.json {
+        return ctx.out.show(&info, |_| Ok(())).map(|()| crate::error::OK);
+    }
+    terminal::attach(ctx, on, terminal).await
 }
 
 fn terminal_size() -> (u16, u16) {

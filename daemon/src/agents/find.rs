@@ -14,9 +14,10 @@ use std::{
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
-use loopsy_shared::{api::ai_tasks::AgentInfo, config::Config, secret::Secret, text::inert};
+use loopsy_shared::{api::ai_tasks::AgentInfo, config::Config, secret::Secret, text::inert, time::Millis};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::task::TaskTracker;
 
@@ -141,6 +142,14 @@ impl Found {
     /// Whether its own screen can be shown in a terminal, with its questions asked elsewhere too.
     pub(crate) fn interactive(&self) -> bool {
         self.kind == Kind::Claude
+    }
+
+    /// How long to wait before a session that was begun at a time can go on. Gemini CLI (0.61.0) names the file of a session by the minute, and begins it anew
+    /// when it opens it in that same minute.
+    pub(crate) fn settles_in(&self, begun: Millis, now: Millis) -> Duration {
+        const MINUTE: Millis = 60_000;
+        let same = self.kind == Kind::Gemini && begun / MINUTE == now / MINUTE;
+        Duration::from_millis(if same { MINUTE - now % MINUTE } else { 0 })
     }
 
     /// Whether a question of it can wait without its process.

@@ -1,6 +1,6 @@
 //! The start of a run: the driver, the environment, the process or the terminal.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use loopsy_shared::{
     api::{
@@ -11,11 +11,12 @@ use loopsy_shared::{
 };
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared, Task, TaskError, Turn, environment,
+    Shared, Task, TaskError, Turn, environment, now,
     process::Agent,
-    run::{Command, Over, Parts, Run},
+    run::{self, Command, Over, Parts, Run},
     timeout,
 };
 use crate::{
@@ -51,11 +52,17 @@ pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskErro
 }
 
 /// Starts the agent and sees the run to its end.
-pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
+pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
     let found = parts.agents.find(&info.agent)?;
+    let settling = if resume { found.settles_in(info.started_at, now()) } else { Duration::ZERO };
+    if !settling.is_zero()
+        && let Some(over) = settle(&task, &found, settling, &mut commands, &principal.revoked, &parts.stopping).await?
+    {
+        return Ok(over);
+    }
     let hooked = request.park || request.mode == TaskMode::Interactive;
     let hook = if hooked { Some(hook(shared, &task).await.map_err(TaskError::Files)?) } else { None };
     let begin = Start {
@@ -116,6 +123,35 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, commands:
         park: request.park,
     };
     Ok(Run::run(std::sync::Arc::clone(shared), task, run).await)
+}
+
+/// Waits until the agent can go on with its session; or says how the run ends, when somebody wants that first.
+async fn settle(
+    task: &Task,
+    found: &Found,
+    time: Duration,
+    commands: &mut mpsc::Receiver<Command>,
+    revoked: &CancellationToken,
+    stopping: &CancellationToken,
+) -> Result<Option<Over>, TaskError> {
+    let message = format!("`{}` can go on with this session in {} s.", found.name, time.as_secs() + 1);
+    task.append(vec![run::system("notice", json!({ "message": message }))]).await.map_err(TaskError::Files)?;
+    let deadline = tokio::time::Instant::now() + time;
+    let ended_by = loop {
+        tokio::select! {
+            () = tokio::time::sleep_until(deadline) => return Ok(None),
+            () = revoked.cancelled() => break EndedBy::Revoked,
+            () = stopping.cancelled() => break EndedBy::Restart,
+            command = commands.recv() => match command {
+                Some(Command::End(by)) => break by,
+                Some(Command::Interrupt) | None => break EndedBy::Interrupt,
+                // Nothing else can be done with an agent that does not run: whoever wanted it is told so.
+                Some(_) => {}
+            },
+        }
+    };
+    let status = if ended_by == EndedBy::Restart { TaskStatus::Failed } else { TaskStatus::Cancelled };
+    Ok(Some(Over { status, ended_by, error: None, exit: None }))
 }
 
 /// What an agent's hook runs: this binary, which finds the task's token in a file that only its owner can read.
