@@ -71,6 +71,11 @@ pub(super) async fn run(ctx: &Ctx, command: Terminal) -> Result<u8, Error> {
     }
 }
 
+/// Asks for a person at a terminal, before anything is begun that needs one.
+pub(super) fn required() -> Result<(), Error> {
+    raw::required()
+}
+
 /// Opens a terminal as its user: it follows this window.
 pub(super) async fn attach(ctx: &Ctx, peer: Option<String>, id: TerminalId) -> Result<u8, Error> {
     raw::required()?;

@@ -42,8 +42,6 @@ mod retain;
 mod run;
 mod start;
 mod task;
-#[cfg(test)]
-mod tests;
 mod worktree;
 
 pub use error::TaskError;
@@ -251,7 +249,6 @@ impl Tasks {
                 table.running.insert(turn.task.id().clone(), send);
                 (turn, commands)
             };
-            turn.task.begins();
             let this = self.clone();
             self.0.parts.tracker.spawn(async move { this.conduct(turn, commands).await });
         }
@@ -260,10 +257,11 @@ impl Tasks {
     /// One run of a task, from its place to its end.
     async fn conduct(&self, turn: Turn, commands: mpsc::Receiver<Command>) {
         let task = turn.task.clone();
-        task.update(&self.0, |info| (info.status, info.completed_at, info.error, info.ended_by) = (TaskStatus::Running, None, None, None)).await;
+        let before = task.begins();
+        task.update(&self.0, |info| info.status = TaskStatus::Running).await;
         let begun = task.append(vec![run::status(json!({ "status": TaskStatus::Running }))]).await;
         let over = match begun {
-            Ok(()) => match start::start(&self.0, turn, commands).await {
+            Ok(()) => match start::start(&self.0, turn, before, commands).await {
                 Ok(over) => over,
                 Err(error) => start::failed(&task, &error).await,
             },
@@ -383,8 +381,7 @@ impl Tasks {
         }
         self.room(&config, true)?;
         task.next(&text);
-        task.update(&self.0, |info| (info.status, info.completed_at, info.error, info.ended_by) = (TaskStatus::Pending, None, None, None)).await;
-        task.store(&self.0).await?;
+        task.is_due(&self.0).await;
         task.append(vec![run::system("prompt", json!({ "text": text }))]).await.map_err(TaskError::Files)?;
         self.table().queue.push_back(Turn { task: task.clone(), prompt: text, resume: true, principal: Arc::clone(&caller.principal) });
         self.pump();
@@ -409,7 +406,7 @@ impl Tasks {
             tracing::error!(task = %id, "a parked question was answered, but the task has no session");
             return;
         }
-        task.update(&self.0, |info| info.status = TaskStatus::Pending).await;
+        task.is_due(&self.0).await;
         self.table().queue.push_back(Turn { task, prompt: String::new(), resume: true, principal });
         self.pump();
     }

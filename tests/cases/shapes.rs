@@ -27,7 +27,7 @@ fn health_identity_status() {
     assert!(identity["capabilities"].as_array().unwrap().iter().any(|capability| capability == "execute"));
     assert_eq!(identity["platform"], if cfg!(target_os = "macos") { "darwin" } else { "linux" });
     let status = pair.leo.get("/api/v1/status").ok().json();
-    has_keys(&status, "nodeId hostname platform version uptime peers jobs context problems");
+    has_keys(&status, "nodeId hostname platform version uptime peers jobs context tasks approvals agents problems");
     has_keys(&status["peers"], "total candidates online offline unknown");
     has_keys(&status["jobs"], "active total");
     has_keys(&status["context"], "entries");

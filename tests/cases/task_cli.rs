@@ -102,8 +102,9 @@ fn every_option_reaches_the_daemon() {
     assert_eq!(ran.text().trim(), TASK);
     let body = fake.look(|world| world.asked[1].body.clone());
     assert_eq!((body["cwd"].as_str(), &body["queue"]), (fake.home.home().to_str(), &json!(true)));
-    let ran = fake.home.loopsy(&["task", "run", "--interactive", "do it"]).ok();
-    assert!(ran.text().contains("terminal"), "{}", ran.text());
+    let ran = fake.home.loopsy(&["task", "run", "--interactive", "do it"]);
+    assert!(ran.refused(2).contains("terminal"));
+    assert_eq!(fake.look(|world| world.asked.len()), 2, "nothing was started that nobody can see");
 }
 
 #[test]

@@ -22,6 +22,9 @@ const LOOK: Duration = Duration::from_millis(100);
 pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
     let text = prompt(args.prompt)?;
     let on = args.on;
+    if args.interactive && !args.detach && !ctx.out.json {
+        terminal::required()?;
+    }
     let client = ctx.at(on.as_deref())?;
     let mode = if args.interactive { TaskMode::Interactive } else { TaskMode::Headless };
     let request = DispatchTask {

@@ -1,3 +1,5 @@
+//! What fails closed: nothing is granted by a restart, a wrong hash, a second answer, or silence.
+
 use std::path::Path;
 
 use loopsy_shared::paths::DataDir;

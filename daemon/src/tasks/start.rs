@@ -8,6 +8,7 @@ use loopsy_shared::{
         terminals::TerminalSize,
     },
     id::TerminalId,
+    time::Millis,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -52,12 +53,12 @@ pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskErro
 }
 
 /// Starts the agent and sees the run to its end.
-pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
+pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, before: Option<Millis>, mut commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
     let found = parts.agents.find(&info.agent)?;
-    let settling = if resume { found.settles_in(info.started_at, now()) } else { Duration::ZERO };
+    let settling = before.filter(|_| resume).map_or(Duration::ZERO, |before| found.settles_in(before, now()));
     if !settling.is_zero()
         && let Some(over) = settle(&task, &found, settling, &mut commands, &principal.revoked, &parts.stopping).await?
     {

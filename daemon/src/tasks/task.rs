@@ -12,6 +12,7 @@ use loopsy_shared::{
         approvals::Approval,
     },
     id::{ApprovalId, TaskId},
+    time::Millis,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -53,6 +54,9 @@ pub(super) struct Record {
     peer: bool,
     /// What the agent is to be told in the run that is due.
     next: String,
+    /// When its last run began.
+    #[serde(default)]
+    ran_at: Option<Millis>,
 }
 
 impl Record {
@@ -88,7 +92,7 @@ impl Record {
             resumable: false,
         };
         let peer = caller.principal.role == crate::trust::Role::Peer;
-        Self { info, owner: caller.principal.name.clone(), peer, next: request.prompt.clone(), request }
+        Self { info, owner: caller.principal.name.clone(), peer, next: request.prompt.clone(), ran_at: None, request }
     }
 
     /// The daemon was restarted while it ran.
@@ -187,17 +191,32 @@ impl Task {
         let _always_ok = busy.wait_for(|busy| !busy).await;
     }
 
-    pub(super) fn begins(&self) {
-        self.0.busy.send_replace(true);
+    /// A run of it begins. Says when the last one did.
+    pub(super) fn begins(&self) -> Option<Millis> {
+        self.record().ran_at.replace(now())
     }
 
     /// Changes what is known of it, stores that and tells everybody.
     pub(super) async fn update(&self, shared: &Shared, change: impl FnOnce(&mut TaskInfo)) {
+        self.turn(shared, None, change).await;
+    }
+
+    /// Another run of it is due.
+    pub(super) async fn is_due(&self, shared: &Shared) {
+        let change = |info: &mut TaskInfo| (info.status, info.completed_at, info.error, info.ended_by) = (TaskStatus::Pending, None, None, None);
+        self.turn(shared, Some(true), change).await;
+    }
+
+    /// Changes what is known of it, and whether it has or waits for a run, in one moment.
+    async fn turn(&self, shared: &Shared, busy: Option<bool>, change: impl FnOnce(&mut TaskInfo)) {
         {
             let mut record = self.record();
             change(&mut record.info);
             record.info.updated_at = now();
             record.info.resumable = record.info.status.is_ended() && record.info.session_id.is_some();
+            if let Some(busy) = busy {
+                self.0.busy.send_replace(busy);
+            }
         }
         if let Err(error) = self.store(shared).await {
             tracing::error!(%error, task = %self.0.id, "a task's state cannot be stored");
@@ -250,8 +269,6 @@ impl Task {
         if let Err(error) = self.append(vec![run::status(data)]).await {
             tracing::error!(%error, task = %self.0.id, "the end of a task cannot be stored with its events");
         }
-        // Whoever waits for the end finds everything of it.
-        self.0.busy.send_replace(false);
         let last = self.0.log.get().map_or(0, Log::last);
         let change = |info: &mut TaskInfo| {
             info.status = status;
@@ -262,7 +279,7 @@ impl Task {
             info.pending_approval = parked.first().map(Into::into);
             info.approvals = parked.iter().map(|approval| approval.id.clone()).collect();
         };
-        self.update(shared, change).await;
+        self.turn(shared, Some(false), change).await;
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {

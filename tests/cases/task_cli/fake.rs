@@ -155,6 +155,7 @@ pub(crate) fn task(status: &str) -> Value {
 pub(crate) fn approval(id: &str, command: &str) -> Value {
     json!({ "id": id, "nodeId": "node-1", "node": "leo", "taskId": TASK, "agent": "claude", "kind": "tool", "tool": "Bash", "input": { "command": command },
         "sha256": HASH, "cwd": "/home/leo", "flags": ["deletes files"], "mayEdit": true, "suggestions": [{ "label": "Bash(rm:*)", "rule": {} }],
+        "rules": [{ "do": "allow", "agent": "claude", "tool": "Bash", "command": command }],
         "askedAt": 1_795_262_400_000_u64, "expiresAt": 9_999_999_999_999_u64, "state": "pending" })
 }
 

@@ -1,3 +1,5 @@
+//! The driver against recorded conversations, and against what no Claude Code ever said.
+
 use std::collections::HashMap;
 
 use loopsy_shared::api::{

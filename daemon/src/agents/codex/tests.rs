@@ -1,3 +1,5 @@
+//! The driver against recorded conversations, and against what no Codex ever said.
+
 use std::collections::{BTreeMap, HashMap};
 
 use loopsy_shared::api::{

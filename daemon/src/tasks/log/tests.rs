@@ -1,3 +1,5 @@
+//! The log against readers anywhere in it, cuts by a crash, and its own size.
+
 use loopsy_shared::api::ai_tasks::TaskEventKind;
 use serde_json::Value;
 
