@@ -25,6 +25,7 @@ use crate::{
     identity,
     jobs::Jobs,
     limits::Limits,
+    notify::Notifier,
     pairing::Pairing,
     peers::Peers,
     settings::Settings,
@@ -86,6 +87,8 @@ pub struct Services {
     pub tasks: Tasks,
     /// Their questions.
     pub approvals: Approvals,
+    /// Tells people who are away.
+    pub notifier: Notifier,
     /// Restarts services and knows which had to be.
     pub supervisor: Supervisor,
     /// Fires when the node begins to stop.
@@ -134,7 +137,8 @@ impl App {
                     .to_owned(),
             since: self.started_at,
         });
-        self.settings.problem().into_iter().chain(discovery).chain(tls).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        let problems = self.settings.problem().into_iter().chain(discovery).chain(tls).chain(self.audit.problem()).chain(store);
+        problems.chain(self.notifier.problem()).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

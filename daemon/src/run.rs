@@ -28,6 +28,7 @@ use crate::{
     jobs::{Jobs, KeeperCommand},
     limits::Limits,
     listen, logging,
+    notify::{Notifier, Snapshot},
     pairing::{self, Pairing},
     peers::{self, Credentials, Peers, Tombstones},
     settings::{Settings, SettingsError},
@@ -283,6 +284,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         },
         &loaded.tasks,
     );
+    let notifier = Notifier::new(settings.subscribe(), events.clone(), jobs.clone());
     // What the last daemon left behind is settled before anybody sees it.
     store.write(denied.into_iter().chain(failed).collect()).await.map_err(|e| RunError::new(e.to_string()))?;
     Ok(App::new(Services {
@@ -304,6 +306,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         agents,
         tasks: ai_tasks,
         approvals,
+        notifier,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         tls,
         transfers,
@@ -362,6 +365,11 @@ fn start_services(app: &App) {
     supervisor.keep("tasks", move |stop| {
         let tasks = tasks.clone();
         async move { tasks.watch(stop).await }
+    });
+    let (notifier, approvals, tasks) = (app.notifier.clone(), app.approvals.clone(), app.tasks.clone());
+    supervisor.keep("notifications", move |stop| {
+        let (notifier, approvals, tasks) = (notifier.clone(), approvals.clone(), tasks.clone());
+        async move { notifier.watch(|| Snapshot { approvals: approvals.open(), tasks: tasks.list() }, stop).await }
     });
     let app = app.clone();
     let path = app.settings.path().to_owned();

@@ -166,7 +166,8 @@ fn sessions_of_the_gemini_cli_and_opencode_go_on() {
 
 #[test]
 fn another_input_and_a_rule_of_claude_code_are_taken_as_they_were_given() {
-    let script = Script::new().say("I make it.").shell("echo wrong > made.txt", false).shell("echo more > more.txt", false).shell("echo more > more.txt", false);
+    let script =
+        Script::new().say("I make it.").shell("echo wrong > made.txt", false).shell("echo more > more.txt", false).shell("echo more > more.txt", false);
     let Some(lab) = Lab::new("another input", Agent::Claude, script.say("Done.")) else { return };
     let id = start(&lab, Agent::Claude, &json!({}));
     let asked = question(&lab);
