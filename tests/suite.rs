@@ -24,6 +24,7 @@ mod cases {
     mod events;
     mod hook;
     mod jobs;
+    mod notify;
     mod pair;
     mod paired;
     mod pairing;
