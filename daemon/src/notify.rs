@@ -138,12 +138,17 @@ impl Notifier {
     pub(crate) async fn watch(&self, snapshot: impl Fn() -> Snapshot, stop: CancellationToken) {
         let mut config = self.0.config.clone();
         let mut was_on = true;
+        let mut before = None;
         loop {
             let (wanted, node) = {
                 let config = config.borrow_and_update();
                 (config.notifications.clone(), config.hostname())
             };
-            self.forget_unwanted(&wanted);
+            if before.as_ref() != Some(&wanted) {
+                // What failed may be gone or mended: the next notice tells.
+                self.failing().clear();
+                before = Some(wanted.clone());
+            }
             if Way::wanted(&wanted).is_empty() {
                 // Nobody to tell: nothing is heard and nothing kept.
                 was_on = false;
@@ -238,12 +243,6 @@ impl Notifier {
                 }
             }
         }
-    }
-
-    /// A way that is no longer configured is no problem.
-    fn forget_unwanted(&self, config: &Notifications) {
-        let wanted = Way::wanted(config);
-        self.failing().retain(|way, _| wanted.contains(way));
     }
 
     fn now(&self) -> Duration {

@@ -104,7 +104,7 @@ impl Hook {
     fn new(answers: &[u16], secured: Option<Arc<rustls::ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (tell, heard) = mpsc::channel();
+        let (tell, heard) = mpsc::sync_channel(16); // more than any test sends
         let answers = answers.to_vec();
         std::thread::spawn(move || {
             for status in answers {
@@ -193,6 +193,19 @@ fn what_comes_together_is_told_in_one_and_only_when_the_owner_is_away() {
     let told = node.until_told(1);
     assert_eq!((told.len(), &told[0]["kind"], &told[0]["title"]), (1, &json!("approvalWaits"), &json!("2 approvals wait")), "{told:?}");
     assert!(told[0].get("approvalId").is_none());
+}
+
+#[test]
+fn nobody_is_told_before_the_owner_was_away_for_so_long() {
+    let node = Node::new(&Plan::bare(), "{idle: 3, command: COMMAND}", &[]);
+    node.agent.plan(&Plan::begun("s").ask("ls", &node.mark()).result("done").step("listen"));
+    // Longer than that since the start, in which only questions were asked.
+    until("some time", || (node.daemon.get("/api/v1/status").ok().json()["uptime"].as_u64().unwrap() > 4_000).then_some(()));
+    let used = std::time::Instant::now();
+    node.start("do it");
+    node.until_told(1);
+    // A bound from below: a slow machine only makes it longer.
+    assert!(used.elapsed() >= Duration::from_secs(3), "told after {:?}, while the owner was there", used.elapsed());
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Gate {
 
     /// When to call [`Gate::take`] again, if nothing else happens.
     pub(super) fn due(&self, config: &Notifications) -> Option<Duration> {
-        let idle = self.used + Duration::from_secs(config.idle);
+        let idle = self.used.saturating_add(Duration::from_secs(config.idle));
         (!self.waiting.is_empty()).then(|| self.told.map_or(idle, |told| idle.max(told + PAUSE)))
     }
 

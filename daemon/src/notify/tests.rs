@@ -1,3 +1,5 @@
+//! The service by the clock of the test: when it tells, when it looks, and what it makes of events.
+
 use std::sync::atomic::{AtomicU16, AtomicUsize};
 
 use loopsy_shared::api::{
@@ -202,6 +204,18 @@ async fn a_failure_shows_until_it_works_again_and_what_is_switched_off_is_forgot
     world.events.publish(asked("f", "pending"));
     world.pass(20).await;
     assert_eq!(world.told().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_never_wants_to_be_told_is_not_and_nothing_breaks() {
+    let world = World::new(json!({ "idle": u64::MAX, "command": ["x"] }));
+    world.notifier.surface_used();
+    world.events.publish(asked("a", "pending"));
+    world.pass(1_000_000).await;
+    assert!(world.told().is_empty());
+    world.set(json!({ "idle": 1, "command": ["x"] }));
+    world.pass(2).await;
+    assert_eq!(world.told().len(), 1, "the service lives");
 }
 
 #[tokio::test(start_paused = true)]
