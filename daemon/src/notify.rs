@@ -120,7 +120,7 @@ impl Notifier {
         self.gate().settled(id);
     }
 
-    /// A person is at a surface: see `Gate` in `http/gate.rs` for what counts. Costs a look at the clock and a store.
+    /// A person is at a surface: see `shows_a_person` in `http/gate.rs` for what counts. Costs a look at the clock and a store.
     pub fn surface_used(&self) {
         let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
         self.0.used.store(now, Ordering::Relaxed);
