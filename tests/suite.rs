@@ -25,6 +25,7 @@ mod cases {
     mod fleet;
     mod hook;
     mod jobs;
+    mod notify;
     mod pair;
     mod paired;
     mod pairing;

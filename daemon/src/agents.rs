@@ -14,6 +14,7 @@ mod pick;
 #[cfg(test)]
 mod transcript;
 
+pub(crate) use self::find::on_path;
 pub use self::find::{AgentError, Finder};
 pub(crate) use self::{
     find::Found,

@@ -26,6 +26,7 @@ use crate::{
     identity,
     jobs::Jobs,
     limits::Limits,
+    notify::Notifier,
     pairing::Pairing,
     peers::Peers,
     settings::Settings,
@@ -92,6 +93,8 @@ pub struct Services {
     pub approvals: Approvals,
     /// The same of other nodes, as far as they show it.
     pub fleet: Fleet,
+    /// Tells people who are away.
+    pub notifier: Notifier,
     /// Restarts services and knows which had to be.
     pub supervisor: Supervisor,
     /// Fires when the node begins to stop.
@@ -140,7 +143,8 @@ impl App {
                     .to_owned(),
             since: self.started_at,
         });
-        self.settings.problem().into_iter().chain(discovery).chain(tls).chain(self.audit.problem()).chain(store).chain(self.supervisor.problems()).collect()
+        let problems = self.settings.problem().into_iter().chain(discovery).chain(tls).chain(self.audit.problem()).chain(store);
+        problems.chain(self.notifier.problem()).chain(self.supervisor.problems()).collect()
     }
 
     /// A caller without a key, for the endpoints that need none.

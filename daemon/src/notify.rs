@@ -1,184 +1,264 @@
-//! When a person is told that something waits, and what is said then. Pure: whoever owns a [`Gate`] tells it the time, and delivers what it gives.
+//! Tells a person who is away that something waits. What is told comes from the node's own events, when it is told is the [`Gate`]'s to say, and it goes all
+//! configured ways at once: desktop, command, address.
 //!
-//! Nobody is told who is there: only after `notifications.idle` seconds without a surface, not in quiet hours, at most once in ten seconds, and what came in between
-//! in one piece. What is settled meanwhile is never told.
+//! Nothing waits for a notice. A way that does not work holds up no other, is logged once until it works again, and is shown among the node's problems.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use loopsy_shared::{config::Notifications, text::inert};
-use serde::Serialize;
+use futures_util::future::BoxFuture;
+use loopsy_shared::{
+    api::health::Problem,
+    config::{Config, Notifications},
+    time::{self, Millis},
+};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
 
-/// Time between two notices.
-const PAUSE: Duration = Duration::from_secs(10);
-/// Notices that wait; past this the oldest goes, and is counted still.
-const MOST_WAITING: usize = 100;
-/// Characters of a title and of a body.
-const MOST_TITLE: usize = 100;
-const MOST_BODY: usize = 500;
+use crate::{
+    events::{Events, Read},
+    jobs::Jobs,
+};
 
-/// What kind of thing it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum NoticeKind {
-    /// An approval waits.
-    ApprovalWaits,
-    /// A task has ended.
-    TaskEnded,
-}
-
-/// Something to tell a person.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Notice {
-    /// What kind of thing it is.
-    pub kind: NoticeKind,
-    /// In few words.
-    pub title: String,
-    /// More of it.
-    pub body: String,
-    /// The node's name.
-    pub node: String,
-    /// The task.
-    pub task_id: Option<String>,
-    /// The approval.
-    pub approval_id: Option<String>,
-}
-
-/// Decides when to tell what. Times are those of a clock that only goes forward, from any beginning.
-#[derive(Debug, Default)]
-pub struct Gate {
-    used: Duration,
-    told: Option<Duration>,
-    waiting: Vec<Notice>,
-    /// Waiting notices that there was no room for.
-    more: usize,
-}
-
-impl Gate {
-    /// A person has used a surface.
-    pub fn surface_used(&mut self, now: Duration) {
-        self.used = now;
-    }
-
-    /// Something is to be told.
-    pub fn notify(&mut self, notice: Notice) {
-        if self.waiting.len() >= MOST_WAITING {
-            self.waiting.remove(0);
-            self.more += 1;
-        }
-        self.waiting.push(Notice {
-            title: short(&notice.title, MOST_TITLE),
-            body: short(&notice.body, MOST_BODY),
-            node: short(&notice.node, MOST_TITLE),
-            ..notice
-        });
-    }
-
-    /// An approval was answered, or a task was looked at: nobody needs to be told any more.
-    pub fn settled(&mut self, id: &str) {
-        self.waiting.retain(|notice| {
-            let subject = if notice.kind == NoticeKind::ApprovalWaits { &notice.approval_id } else { &notice.task_id };
-            subject.as_deref() != Some(id)
-        });
-        if self.waiting.is_empty() {
-            self.more = 0;
-        }
-    }
-
-    /// When to call [`Gate::take`] again, if nothing else happens.
-    pub fn due(&self, config: &Notifications) -> Option<Duration> {
-        let idle = self.used + Duration::from_secs(config.idle);
-        (!self.waiting.is_empty()).then(|| self.told.map_or(idle, |told| idle.max(told + PAUSE)))
-    }
-
-    /// What is to be told now, all in one; `minute` is the local time in minutes since midnight.
-    pub fn take(&mut self, config: &Notifications, now: Duration, minute: u16) -> Option<Notice> {
-        if self.due(config).is_none_or(|due| due > now) || is_quiet(config, minute) {
-            return None;
-        }
-        self.told = Some(now);
-        let more = std::mem::take(&mut self.more);
-        merged(std::mem::take(&mut self.waiting), more)
-    }
-}
-
-/// Whether it is a time of the day at which nobody is told.
-pub fn is_quiet(config: &Notifications, minute: u16) -> bool {
-    let hours = config.quiet.as_deref().and_then(loopsy_shared::config::quiet_hours);
-    hours.is_some_and(|(begin, end)| if begin <= end { (begin..end).contains(&minute) } else { minute >= begin || minute < end })
-}
-
-fn merged(mut notices: Vec<Notice>, more: usize) -> Option<Notice> {
-    let newest = notices.pop()?;
-    if notices.is_empty() && more == 0 {
-        return Some(newest);
-    }
-    let all = || notices.iter().chain([&newest]);
-    let approvals = all().filter(|notice| notice.kind == NoticeKind::ApprovalWaits).count();
-    let ended = all().count() - approvals;
-    let count = |count: usize, one: &str, many: &str| (count > 0).then(|| format!("{count} {}", if count == 1 { one } else { many }));
-    let parts =
-        [count(approvals, "approval waits", "approvals wait"), count(ended, "task has ended", "tasks have ended"), count(more, "more notice", "more notices")];
-    let title = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
-    let body = short(&all().map(|notice| notice.title.as_str()).collect::<Vec<_>>().join("; "), MOST_BODY);
-    let kind = if approvals > 0 { NoticeKind::ApprovalWaits } else { NoticeKind::TaskEnded };
-    Some(Notice { kind, title, body, task_id: None, approval_id: None, ..newest.clone() })
-}
-
-fn short(text: &str, most: usize) -> String {
-    let text: String = text.chars().take(most).collect();
-    inert(&text).chars().take(most).collect()
-}
-
+mod command;
+mod desktop;
+mod gate;
+mod heard;
 #[cfg(test)]
-mod tests {
-    use super::*;
+mod tests;
+mod ways;
 
-    fn notice(kind: NoticeKind, id: &str) -> Notice {
-        Notice { kind, title: format!("{id}\u{1b}"), body: String::new(), node: "leo".into(), task_id: Some(id.into()), approval_id: Some(id.into()) }
+use gate::Gate;
+pub use gate::{Notice, NoticeKind};
+pub(crate) use heard::Snapshot;
+use heard::{Heard, Said};
+use ways::{Outcome, Way, Ways};
+
+/// How often it is looked whether the quiet hours are over.
+const QUIET_LOOK: Duration = Duration::from_secs(60);
+/// Events that are read at once.
+const BATCH: usize = 256;
+
+/// The way out: takes a notice, and says of each configured way how it went.
+type Deliver = Box<dyn Fn(Notice, Notifications) -> BoxFuture<'static, Vec<(Way, Outcome)>> + Send + Sync>;
+
+/// Tells people. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Notifier(Arc<Shared>);
+
+struct Shared {
+    config: watch::Receiver<Arc<Config>>,
+    events: Events,
+    /// The gate's clock begins here.
+    begun: Instant,
+    /// When a surface was used last, in milliseconds of that clock. Apart from the gate, because every request may write it.
+    used: AtomicU64,
+    gate: Mutex<Gate>,
+    /// There is something new in the gate.
+    wake: Notify,
+    /// What was heard, and up to which event. It outlives a crash of the service.
+    heard: Mutex<(u64, Heard)>,
+    failing: Mutex<BTreeMap<Way, Failing>>,
+    deliver: Deliver,
+    minute: Box<dyn Fn() -> u16 + Send + Sync>,
+}
+
+/// A way that does not work.
+#[derive(Debug)]
+struct Failing {
+    why: String,
+    since: Millis,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifier").field("failing", &self.failing).finish_non_exhaustive()
+    }
+}
+
+impl Notifier {
+    /// Hears the node's events from now on, once it is [watched](Self::watch).
+    pub fn new(config: watch::Receiver<Arc<Config>>, events: Events, jobs: Jobs) -> Self {
+        let ways = Ways::new(jobs);
+        Self::with(config, events, Box::new(move |notice, config| Box::pin(ways.clone().deliver(notice, config))), Box::new(time::minute_of_day))
     }
 
-    const fn at(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
+    fn with(config: watch::Receiver<Arc<Config>>, events: Events, deliver: Deliver, minute: Box<dyn Fn() -> u16 + Send + Sync>) -> Self {
+        let heard = Mutex::new((events.position(), Heard::default()));
+        Self(Arc::new(Shared {
+            config,
+            events,
+            begun: Instant::now(),
+            used: AtomicU64::new(0),
+            gate: Mutex::default(),
+            wake: Notify::new(),
+            heard,
+            failing: Mutex::default(),
+            deliver,
+            minute,
+        }))
     }
 
-    #[test]
-    fn a_person_is_told_once_and_only_when_away() {
-        let (config, mut gate) = (Notifications::default(), Gate::default());
-        gate.surface_used(at(100));
-        gate.notify(notice(NoticeKind::ApprovalWaits, "a"));
-        assert_eq!((gate.take(&config, at(129), 0), gate.due(&config)), (None, Some(at(130))));
-        assert_eq!(gate.take(&config, at(130), 0).expect("told").title, "a\\u{1b}");
-        for id in ["b", "c", "d"] {
-            gate.notify(notice(NoticeKind::ApprovalWaits, id));
+    /// Something is to be told, when nobody is there.
+    pub fn notify(&self, notice: Notice) {
+        self.gate().notify(notice);
+        self.0.wake.notify_one();
+    }
+
+    /// An approval was answered, or a task goes on: nobody needs to be told of it any more.
+    pub fn settled(&self, id: &str) {
+        self.gate().settled(id);
+    }
+
+    /// A person is at a surface: see `shows_a_person` in `http/gate.rs` for what counts. Costs a look at the clock and a store.
+    pub fn surface_used(&self) {
+        let now = u64::try_from(self.now().as_millis()).unwrap_or(u64::MAX);
+        self.0.used.store(now, Ordering::Relaxed);
+    }
+
+    /// What keeps notices from being delivered.
+    pub fn problem(&self) -> Option<Problem> {
+        let failing = self.failing();
+        let since = failing.values().map(|failing| failing.since).min()?;
+        let message = failing.iter().map(|(way, failing)| format!("{} {}", way.subject(), failing.why)).collect::<Vec<_>>().join(" ");
+        Some(Problem { part: "notifications".to_owned(), message, since })
+    }
+
+    /// Hears events and tells, until it is stopped. `snapshot` says what there is, for when events were missed.
+    pub(crate) async fn watch(&self, snapshot: impl Fn() -> Snapshot, stop: CancellationToken) {
+        let mut config = self.0.config.clone();
+        let mut was_on = true;
+        let mut before = None;
+        loop {
+            let (wanted, node) = {
+                let config = config.borrow_and_update();
+                (config.notifications.clone(), config.hostname())
+            };
+            if before.as_ref() != Some(&wanted) {
+                // What failed may be gone or mended: the next notice tells.
+                self.failing().clear();
+                before = Some(wanted.clone());
+            }
+            if Way::wanted(&wanted).is_empty() {
+                // Nobody to tell: nothing is heard and nothing kept.
+                was_on = false;
+                *self.gate() = Gate::default();
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    Ok(()) = config.changed() => continue,
+                }
+            }
+            if !std::mem::replace(&mut was_on, true) {
+                // What waits already is news to nobody who has just changed the config.
+                let position = self.0.events.position();
+                *self.heard() = (position, Heard::knowing(&snapshot()));
+            }
+            self.hear(&node, &snapshot);
+            let position = self.heard().0;
+            let now = self.now();
+            let (notice, due) = {
+                let mut gate = self.gate();
+                gate.surface_used(Duration::from_millis(self.0.used.load(Ordering::Relaxed)));
+                (gate.take(&wanted, now, (self.0.minute)()), gate.due(&wanted))
+            };
+            if let Some(notice) = notice {
+                // No other is due while this one is on its way, and what happens meanwhile is in the ring.
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    outcomes = (self.0.deliver)(notice, wanted) => self.note(outcomes),
+                }
+                continue;
+            }
+            // What is due and was not given is kept back by quiet hours.
+            let wait = due.map(|due| due.checked_sub(now).filter(|wait| !wait.is_zero()).unwrap_or(QUIET_LOOK));
+            let timer = async {
+                match wait {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = self.0.events.changed_since(position) => {}
+                () = self.0.wake.notified() => {}
+                Ok(()) = config.changed() => {}
+                () = timer => {}
+            }
         }
-        gate.notify(notice(NoticeKind::TaskEnded, "e"));
-        gate.settled("d");
-        assert_eq!((gate.take(&config, at(139), 0), gate.due(&config)), (None, Some(at(140))));
-        assert_eq!(gate.take(&config, at(140), 0).expect("told").title, "2 approvals wait, 1 task has ended");
-        assert_eq!((gate.take(&config, at(500), 0), gate.due(&config)), (None, None));
-        gate.notify(notice(NoticeKind::ApprovalWaits, "f"));
-        gate.settled("f");
-        assert_eq!(gate.take(&config, at(500), 0), None);
     }
 
-    #[test]
-    fn quiet_hours_go_round_midnight() {
-        let of = |text: &str| Notifications { quiet: Some(text.into()), ..Notifications::default() };
-        for (hours, minute, quiet) in [
-            ("22:00-07:30", 0, true),
-            ("22:00-07:30", 450, false),
-            ("22:00-07:30", 1320, true),
-            ("22:00-07:30", 1319, false),
-            ("12:00-13:00", 720, true),
-            ("12:00-13:00", 0, false),
-            ("1:00-1:00", 60, false),
-        ] {
-            assert_eq!(is_quiet(&of(hours), minute), quiet, "{hours} {minute}");
+    /// Reads the events that there are.
+    fn hear(&self, node: &str, snapshot: &impl Fn() -> Snapshot) {
+        loop {
+            let said: Vec<Said> = {
+                let mut heard = self.heard();
+                let (position, heard) = &mut *heard;
+                match self.0.events.after(*position, BATCH) {
+                    Read::Events(events) if events.is_empty() => return,
+                    Read::Events(events) => {
+                        *position = events.last().map_or(*position, |(number, _)| *number);
+                        events.iter().filter_map(|(_, event)| heard.hear(event, node)).collect()
+                    }
+                    Read::Gone => {
+                        *position = self.0.events.position();
+                        heard.look(&snapshot(), node)
+                    }
+                }
+            };
+            for said in said {
+                match said {
+                    Said::Tell(notice) => self.gate().notify(*notice),
+                    Said::Settled(id) => self.settled(&id),
+                }
+            }
         }
-        let mut gate = Gate::default();
-        gate.notify(notice(NoticeKind::ApprovalWaits, "a"));
-        assert_eq!(gate.take(&of("22:00-07:30"), at(60), 0), None);
-        assert!(gate.take(&of("22:00-07:30"), at(60), 600).is_some(), "told in the morning");
+    }
+
+    /// Remembers which ways do not work, and logs what is new about that.
+    fn note(&self, outcomes: Vec<(Way, Outcome)>) {
+        let mut failing = self.failing();
+        for (way, outcome) in outcomes {
+            match outcome {
+                Ok(()) => {
+                    if failing.remove(&way).is_some() {
+                        tracing::info!(?way, "notices are delivered again");
+                    }
+                }
+                Err(why) => {
+                    let since = failing.get(&way).map(|failing| failing.since);
+                    if since.is_none() {
+                        tracing::warn!(?way, %why, "a notice was not delivered");
+                    }
+                    failing.insert(way, Failing { why, since: since.unwrap_or_else(time::now) });
+                }
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.0.begun.elapsed()
+    }
+
+    // A panic under any of these locks leaves at worst a notice that is told twice, or never.
+    fn gate(&self) -> MutexGuard<'_, Gate> {
+        self.0.gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heard(&self) -> MutexGuard<'_, (u64, Heard)> {
+        self.0.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failing(&self) -> MutexGuard<'_, BTreeMap<Way, Failing>> {
+        self.0.failing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

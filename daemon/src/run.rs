@@ -29,6 +29,7 @@ use crate::{
     jobs::{Jobs, KeeperCommand},
     limits::Limits,
     listen, logging,
+    notify::{Notifier, Snapshot},
     pairing::{self, Pairing},
     peers::{self, Credentials, Peers, Tombstones},
     settings::{Settings, SettingsError},
@@ -293,6 +294,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         },
         &loaded.tasks,
     );
+    let notifier = Notifier::new(settings.subscribe(), events.clone(), jobs.clone());
     // What the last daemon left behind is settled before anybody sees it.
     store.write(denied.into_iter().chain(failed).collect()).await.map_err(|e| RunError::new(e.to_string()))?;
     Ok(App::new(Services {
@@ -315,6 +317,7 @@ async fn open(dir: &DataDir, settings: Settings, bound: SocketAddr) -> Result<Ap
         tasks: ai_tasks,
         approvals,
         fleet,
+        notifier,
         discovery: Discovery::new(settings.subscribe(), Me { node_id: node_id.clone(), port: bound.port(), bound: bound.ip() }, Reach::Lan, sightings),
         terminals,
         tls,
@@ -379,6 +382,11 @@ fn start_services(app: &App) {
     supervisor.keep("fleet", move |stop| {
         let fleet = fleet.clone();
         async move { fleet.run(stop).await }
+    });
+    let (notifier, fleet, tasks) = (app.notifier.clone(), app.fleet.clone(), app.tasks.clone());
+    supervisor.keep("notifications", move |stop| {
+        let (notifier, fleet, tasks) = (notifier.clone(), fleet.clone(), tasks.clone());
+        async move { notifier.watch(|| Snapshot { approvals: fleet.approvals().0, tasks: tasks.list() }, stop).await }
     });
     let app = app.clone();
     let path = app.settings.path().to_owned();

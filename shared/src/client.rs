@@ -20,6 +20,7 @@ use crate::{
 };
 
 mod local;
+pub mod outbound;
 mod sse;
 mod terminal;
 mod tls;

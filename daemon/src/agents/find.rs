@@ -317,7 +317,7 @@ fn names(config: &Config) -> Vec<String> {
 }
 
 /// The first program of this name in the directories of `PATH`. Relative directories do not count: they are another one for every task.
-fn on_path(path: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn on_path(path: &str, name: &str) -> Option<PathBuf> {
     if name.is_empty() {
         return None;
     }

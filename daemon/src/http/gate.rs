@@ -22,6 +22,7 @@ use hyper::body::Incoming;
 use loopsy_shared::{
     api::{
         ApiError, Code, Endpoint, JOB_HEADER, TRANSFER_HEADER,
+        events::WatchEvents,
         node::{Reload, RotateKey},
         peers::LeavePeer,
     },
@@ -77,6 +78,9 @@ impl Gate {
         let transfer = request.headers().get(TRANSFER_HEADER).and_then(|id| id.to_str().ok()).filter(|id| id.len() <= 64).map(str::to_owned);
         let visitor = Visitor { caller: identify(&self.app, request.headers(), &self.link), from: self.link.from, transfer };
         let principal = visitor.caller.as_ref().ok().map(|caller| caller.principal.clone());
+        if principal.as_ref().is_some_and(|principal| principal.is_owner()) && shows_a_person(&method, target.path(), request.headers()) {
+            self.app.notifier.surface_used();
+        }
         let mut record = Record {
             app: &self.app.clone(),
             begun,
@@ -291,6 +295,13 @@ fn request_id(app: &App) -> String {
     format!("{:x}-{}", app.started_at, COUNTER.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Whether a request with the owner's key is a sign that somebody is there: what changes something, and what begins to watch (a stream, a terminal). Other
+/// questions are no sign, because surfaces ask them by themselves again and again. What is typed into a terminal never passes here: who carries it says so itself.
+fn shows_a_person(method: &Method, path: &str, headers: &HeaderMap) -> bool {
+    let watches = || path.ends_with("/stream") || path.ends_with(WatchEvents::SPEC.path) || headers.contains_key(header::UPGRADE);
+    !matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS) || watches()
+}
+
 /// Path and query, without the values of parameters that could be secret.
 fn without_secrets(uri: &Uri) -> String {
     let mut path = without_secret_values(uri);
@@ -362,6 +373,24 @@ mod tests {
         }
         for foreign in ["evil.example", "leo.evil.example", "localhost.evil.example:19532", "", "127.0.0.1.nip.io", "local"] {
             assert!(!is_own_host(foreign, &config), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn who_changes_something_or_begins_to_watch_is_there() {
+        let (none, mut upgrade) = (HeaderMap::new(), HeaderMap::new());
+        upgrade.insert(header::UPGRADE, http::HeaderValue::from_static("websocket"));
+        for (method, path, headers, is) in [
+            (Method::POST, "/api/v1/approvals/1", &none, true),
+            (Method::DELETE, "/api/v1/at/kai/ai-tasks/1", &none, true),
+            (Method::GET, "/api/v1/events", &none, true),
+            (Method::GET, "/api/v1/at/kai/ai-tasks/1/stream", &none, true),
+            (Method::GET, "/api/v1/terminals/1/attach", &upgrade, true),
+            (Method::GET, "/api/v1/status", &none, false),
+            (Method::GET, "/api/v1/ai-tasks/1/events", &none, false),
+            (Method::HEAD, "/api/v1/health", &none, false),
+        ] {
+            assert_eq!(shows_a_person(&method, path, headers), is, "{method} {path}");
         }
     }
 

@@ -1,10 +1,11 @@
 //! One run of an agent: the only one that talks to its process. What the driver says is done here, and what happens is told to the driver.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use loopsy_shared::{
     api::{
+        Needs, Scope,
         ai_tasks::{EndedBy, TaskEventKind, TaskStatus},
         approvals::{Approval, ApprovalState, Decided, Decision},
     },
@@ -16,7 +17,6 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Shared, Task,
@@ -30,6 +30,7 @@ use crate::{
     },
     approvals::{self, Asker, Told},
     store::StoreError,
+    trust::Principal,
 };
 
 /// What may wait until the run has time for it. Past this, whoever wants something waits.
@@ -98,14 +99,15 @@ pub(super) struct Parts {
     pub(super) timeout: Option<Duration>,
     /// What is pasted into the agent's screen once its session has begun, as it is.
     pub(super) type_first: Option<String>,
-    pub(super) revoked: CancellationToken,
+    /// Whose key it runs with.
+    pub(super) principal: Arc<Principal>,
     pub(super) cwd: PathBuf,
     pub(super) peer: Option<String>,
     pub(super) park: bool,
 }
 
 pub(super) struct Run {
-    shared: std::sync::Arc<Shared>,
+    shared: Arc<Shared>,
     task: Task,
     driver: Box<dyn Driver>,
     agent: Agent,
@@ -141,8 +143,8 @@ pub(super) struct Run {
 
 impl Run {
     /// Runs the agent to its end.
-    pub(super) async fn run(shared: std::sync::Arc<Shared>, task: Task, parts: Parts) -> Over {
-        let Parts { driver, agent, mut commands, timeout, type_first, revoked, cwd, peer, park } = parts;
+    pub(super) async fn run(shared: Arc<Shared>, task: Task, parts: Parts) -> Over {
+        let Parts { driver, agent, mut commands, timeout, type_first, principal, cwd, peer, park } = parts;
         let (desk, mut told) = mpsc::channel(COMMANDS);
         let info = task.info();
         let asker = Asker {
@@ -185,12 +187,12 @@ impl Run {
         };
         let steps = run.driver.start();
         run.carry_out(steps, None).await;
-        let exit = run.until_exit(&mut commands, &mut told, &revoked).await;
+        let exit = run.until_exit(&mut commands, &mut told, principal).await;
         drop(told); // an answer that comes now reaches nobody
         run.finish(exit).await
     }
 
-    async fn until_exit(&mut self, commands: &mut mpsc::Receiver<Command>, told: &mut mpsc::Receiver<Told>, revoked: &CancellationToken) -> Exited {
+    async fn until_exit(&mut self, commands: &mut mpsc::Receiver<Command>, told: &mut mpsc::Receiver<Told>, mut principal: Arc<Principal>) -> Exited {
         let (mut exit, mut printing, mut complaining): (Option<Exited>, _, _) = (None, true, true);
         let stopping = self.shared.parts.stopping.clone();
         loop {
@@ -221,7 +223,10 @@ impl Run {
                     self.deadline = Some(Instant::now() + DRAIN);
                     (printing, complaining) = (printing && self.agent.stdout.is_some(), complaining && self.agent.stderr.is_some());
                 }
-                () = revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.end(EndedBy::Revoked).await,
+                () = principal.revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => match heir(&self.shared, &principal) {
+                    Some(heir) => principal = heir,
+                    None => self.end(EndedBy::Revoked).await,
+                },
                 () = stopping.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.stop().await,
                 () = sleep_until(alarm) => {
                     if exit.is_some() {
@@ -663,6 +668,11 @@ async fn sleep_until(at: Option<Instant>) {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
+}
+
+/// The same machine with other rights, if it may still have tasks here: what it began goes on.
+fn heir(shared: &Shared, revoked: &Principal) -> Option<Arc<Principal>> {
+    shared.parts.trust.successor(revoked).filter(|heir| heir.may(Needs::Scope(Scope::AiTasks)))
 }
 
 /// The directory of the repository that a directory is in.

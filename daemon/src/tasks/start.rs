@@ -53,7 +53,12 @@ pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskErro
 }
 
 /// Starts the agent and sees the run to its end.
-pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, before: Option<Millis>, mut commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
+pub(super) async fn start(
+    shared: &std::sync::Arc<Shared>,
+    turn: Turn,
+    before: Option<Millis>,
+    mut commands: mpsc::Receiver<Command>,
+) -> Result<Over, TaskError> {
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
@@ -118,7 +123,7 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, before: O
         commands,
         timeout: timeout(&config, &request),
         type_first: typed,
-        revoked: principal.revoked.clone(),
+        principal,
         cwd: PathBuf::from(&info.cwd),
         peer: task.peer(),
         park: request.park,
