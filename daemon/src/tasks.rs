@@ -257,11 +257,10 @@ impl Tasks {
     /// One run of a task, from its place to its end.
     async fn conduct(&self, turn: Turn, commands: mpsc::Receiver<Command>) {
         let task = turn.task.clone();
-        let before = task.begins();
         task.update(&self.0, |info| info.status = TaskStatus::Running).await;
         let begun = task.append(vec![run::status(json!({ "status": TaskStatus::Running }))]).await;
         let over = match begun {
-            Ok(()) => match start::start(&self.0, turn, before, commands).await {
+            Ok(()) => match start::start(&self.0, turn, commands).await {
                 Ok(over) => over,
                 Err(error) => start::failed(&task, &error).await,
             },

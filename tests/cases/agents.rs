@@ -132,13 +132,17 @@ fn goes_on(agent: Agent) {
     let Some(mut lab) = Lab::new(&format!("a session of {}", agent.program()), agent, script) else { return };
     let id = start(&lab, agent, &json!({}));
     let session = completed(&lab, &id)["sessionId"].clone();
-    lab.post(&format!("/api/v1/ai-tasks/{id}/message"), json!({ "text": "and then?" })).ok();
-    long("the second turn", || (task(&lab, &id)["turns"] == 2).then_some(()));
-    completed(&lab, &id);
+    // Gemini CLI opens a session again only in another minute, and one such wait is enough.
+    let turns = if agent == Agent::Gemini { 2 } else { 3 };
+    if turns == 3 {
+        lab.post(&format!("/api/v1/ai-tasks/{id}/message"), json!({ "text": "and then?" })).ok();
+        long("the second turn", || (task(&lab, &id)["turns"] == 2).then_some(()));
+        completed(&lab, &id);
+    }
     lab.stop();
     lab.launch();
     lab.post(&format!("/api/v1/ai-tasks/{id}/resume"), json!({ "prompt": "go on" })).ok();
-    long("the third turn", || (task(&lab, &id)["turns"] == 3).then_some(()));
+    long("the next turn", || (task(&lab, &id)["turns"] == turns).then_some(()));
     let ended = completed(&lab, &id);
     assert_eq!(ended["sessionId"], session);
     let turns = lab.model.turns();
@@ -159,8 +163,12 @@ fn a_session_of_codex_goes_on() {
 }
 
 #[test]
-fn sessions_of_the_gemini_cli_and_opencode_go_on() {
+fn a_session_of_the_gemini_cli_goes_on() {
     goes_on(Agent::Gemini);
+}
+
+#[test]
+fn a_session_of_opencode_goes_on() {
     goes_on(Agent::OpenCode);
 }
 

@@ -20,7 +20,8 @@ pub(crate) fn sha256(tool: &str, input: &Value) -> String {
 }
 
 /// A value as canonical JSON.
-pub(crate) fn canonical(value: &Value) -> String {
+#[cfg(test)]
+fn canonical(value: &Value) -> String {
     let mut out = String::new();
     write(value, &mut out);
     out

@@ -292,12 +292,6 @@ pub(crate) fn rules_from(approval: &Approval, facts: &Facts, repository: Option<
     }
 }
 
-/// The one rule that would have allowed it, where one is enough.
-pub(crate) fn rule_from(approval: &Approval, facts: &Facts, repository: Option<&Path>) -> Option<Rule> {
-    let mut rules = rules_from(approval, facts, repository);
-    if rules.len() == 1 { rules.pop() } else { None }
-}
-
 /// A command as a pattern for itself and nothing else; a word that cannot stand in a pattern may be any.
 fn pattern(words: &[String]) -> String {
     let word =

@@ -88,7 +88,7 @@ async fn a_question_is_stored_before_it_is_shown_and_denied_by_a_restart() {
     let here = Here::new(|_| {});
     let (desk, _told) = mpsc::channel(8);
     let asked = here.ask(&desk, "one", "rm -rf x").await;
-    assert_eq!(here.approvals.open(), [asked.clone()]);
+    assert_eq!(here.approvals.open(), std::slice::from_ref(&asked));
     let here = here.restart();
     let after = here.approvals.get(&asked.id).expect("kept");
     assert_eq!((after.state, after.decision.as_ref().map(|d| d.by.as_str())), (ApprovalState::Expired, Some(DAEMON)));
@@ -181,7 +181,7 @@ async fn a_parked_question_outlives_the_daemon_and_its_answer_is_given_once() {
     assert!(here.approvals.take_parked(&task, "toolu_1", "Bash", &input).is_none(), "nobody has answered yet");
     here.approvals.decide("admin", yes(&asked)).await.expect("answered");
     let here = here.restart();
-    assert_eq!(here.approvals.answered_parked(), [task.clone()]);
+    assert_eq!(here.approvals.answered_parked(), std::slice::from_ref(&task));
     assert!(here.approvals.take_parked(&task, "toolu_1", "Bash", &json!({ "command": "rm -rf /" })).is_none(), "the yes was for something else");
     assert!(here.approvals.take_parked(&task, "toolu_2", "Bash", &input).is_none());
     assert!(here.approvals.take_parked(&task, "toolu_1", "Bash", &input).is_some());

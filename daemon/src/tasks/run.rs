@@ -62,7 +62,7 @@ pub(super) enum Command {
     /// A hook of the agent was called with this; the answer is what the hook prints.
     Hook(Value, oneshot::Sender<Value>),
     /// Something inside the task asks a person, and will come to see the answer.
-    Poll(Box<Ask>, oneshot::Sender<Result<Approval, StoreError>>),
+    Poll(Box<Ask>, Stored),
 }
 
 /// Who waits for the answer to a question.
@@ -80,7 +80,10 @@ struct Open {
     waits: Waits,
 }
 
-type Asking = BoxFuture<'static, (String, Waits, Option<oneshot::Sender<Result<Approval, StoreError>>>, Result<Approval, StoreError>)>;
+/// Told once a question is stored, or cannot be.
+type Stored = oneshot::Sender<Result<(), StoreError>>;
+
+type Asking = BoxFuture<'static, (String, Waits, Option<Stored>, Result<Approval, StoreError>)>;
 
 /// How a run came to its end.
 #[derive(Debug)]
@@ -355,7 +358,7 @@ impl Run {
 
     // --- questions
 
-    fn ask(&mut self, ask: Ask, waits: Waits, stored: Option<oneshot::Sender<Result<Approval, StoreError>>>) {
+    fn ask(&mut self, ask: Ask, waits: Waits, stored: Option<Stored>) {
         let (approvals, asker) = (self.shared.parts.approvals.clone(), self.asker.clone());
         self.asking.push(Box::pin(async move {
             let key = ask.key.clone();
@@ -370,7 +373,7 @@ impl Run {
     }
 
     /// A question is stored, or could not be.
-    async fn asked(&mut self, key: String, waits: Waits, stored: Option<oneshot::Sender<Result<Approval, StoreError>>>, asked: Result<Approval, StoreError>) {
+    async fn asked(&mut self, key: String, waits: Waits, stored: Option<Stored>, asked: Result<Approval, StoreError>) {
         let approval = match asked {
             Ok(approval) => approval,
             Err(error) => {
@@ -380,7 +383,7 @@ impl Run {
                 return self.answer(&key, waits, &denied, None).await;
             }
         };
-        let _gone = stored.map(|stored| stored.send(Ok(approval.clone())));
+        let _gone = stored.map(|stored| stored.send(Ok(())));
         if let Some(why) = self.withdrawn.remove(&key) {
             return self.shared.parts.approvals.withdraw(&approval.id, &why).await;
         }

@@ -8,7 +8,6 @@ use loopsy_shared::{
         terminals::TerminalSize,
     },
     id::TerminalId,
-    time::Millis,
 };
 use serde_json::json;
 use tokio::sync::mpsc;
@@ -53,22 +52,18 @@ pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskErro
 }
 
 /// Starts the agent and sees the run to its end.
-pub(super) async fn start(
-    shared: &std::sync::Arc<Shared>,
-    turn: Turn,
-    before: Option<Millis>,
-    mut commands: mpsc::Receiver<Command>,
-) -> Result<Over, TaskError> {
+pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut commands: mpsc::Receiver<Command>) -> Result<Over, TaskError> {
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
     let found = parts.agents.find(&info.agent)?;
-    let settling = before.filter(|_| resume).map_or(Duration::ZERO, |before| found.settles_in(before, now()));
+    let settling = task.ran_at().filter(|_| resume).map_or(Duration::ZERO, |before| found.settles_in(before, now()));
     if !settling.is_zero()
         && let Some(over) = settle(&task, &found, settling, &mut commands, &principal.revoked, &parts.stopping).await?
     {
         return Ok(over);
     }
+    task.begins();
     let hooked = request.park || request.mode == TaskMode::Interactive;
     let hook = if hooked { Some(hook(shared, &task).await.map_err(TaskError::Files)?) } else { None };
     let begin = Start {

@@ -191,9 +191,14 @@ impl Task {
         let _always_ok = busy.wait_for(|busy| !busy).await;
     }
 
-    /// A run of it begins. Says when the last one did.
-    pub(super) fn begins(&self) -> Option<Millis> {
-        self.record().ran_at.replace(now())
+    /// When its last run began.
+    pub(super) fn ran_at(&self) -> Option<Millis> {
+        self.record().ran_at
+    }
+
+    /// A run of it begins.
+    pub(super) fn begins(&self) {
+        self.record().ran_at = Some(now());
     }
 
     /// Changes what is known of it, stores that and tells everybody.

@@ -159,7 +159,7 @@ impl Parser<'_> {
     }
 
     fn until_quote(&mut self, word: &mut String) {
-        while let Some(c) = self.chars.next() {
+        for c in self.chars.by_ref() {
             if c == '\'' {
                 return;
             }
