@@ -9,6 +9,7 @@ mod flood;
 mod forward;
 mod pair;
 mod start;
+mod tasks;
 mod tls;
 
 use std::{path::PathBuf, time::Duration};
@@ -36,7 +37,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 23] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -54,6 +55,11 @@ pub(crate) const CASES: [Case; 18] = [
     Case { name: "forward", run: forward::forward },
     Case { name: "tls", run: tls::requests },
     Case { name: "tls-push", run: tls::push },
+    Case { name: "task-events", run: tasks::events },
+    Case { name: "task-fan-out", run: tasks::fan_out },
+    Case { name: "task-stalled", run: tasks::stalled },
+    Case { name: "task-latency", run: tasks::latency },
+    Case { name: "decision-latency", run: tasks::decisions },
     Case { name: "flood", run: flood::flood },
 ];
 
