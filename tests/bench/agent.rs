@@ -3,7 +3,7 @@
 //!
 //! | Prompt | What it does |
 //! |---|---|
-//! | `burst N` | makes N pieces of text ready, waits for a message, and writes them as fast as they are taken |
+//! | `burst N` | makes N pieces of text ready, waits for a message, says when it begins, and writes them as fast as they are taken |
 //! | `paced N MICROS` | waits for a message, and writes N pieces with a pause before each; a piece has the time in it at which it was written |
 //! | `asks N` | waits for a message, and asks N times whether it may run a command; after each answer it says when it had read that |
 //!
@@ -25,6 +25,8 @@ use crate::{Result, node::Home};
 pub(crate) const MODE: &str = "__agent";
 /// What it says when it waits.
 pub(crate) const READY: &str = "ready";
+/// What it says when it begins, before the time.
+pub(crate) const BEGINS: &str = "begins at";
 /// Pieces of one message. Whoever follows a message until its end holds that much text.
 const PIECES: usize = 100;
 const SESSION: &str = "5e551075-0000-4000-8000-000000000000";
@@ -77,7 +79,10 @@ pub(crate) fn run(args: &[String]) -> Result<()> {
     say(&text(READY))?;
     read(&mut input)?;
     match words.first() {
-        Some(&"burst") => std::io::stdout().lock().write_all(ready.as_bytes())?,
+        Some(&"burst") => {
+            say(&text(&format!("{BEGINS} {}", now())))?;
+            std::io::stdout().lock().write_all(ready.as_bytes())?;
+        }
         Some(&"paced") => {
             for _ in 0..number(1) {
                 std::thread::sleep(Duration::from_micros(number(2) as u64));
@@ -101,15 +106,16 @@ fn burst(count: usize) -> String {
     for first in (0..count).step_by(PIECES) {
         let id = format!("msg_{first}");
         let start = json!({ "type": "message_start", "message": { "id": id, "type": "message", "role": "assistant", "model": "bench", "content": [] } });
-        event(&mut out, &start);
+        event(&mut out, &start.to_string());
         let mut whole = String::new();
         for number in first..(first + PIECES).min(count) {
             let text = piece(number);
-            event(&mut out, &json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } }));
+            event(&mut out, &delta(&text));
             whole.push_str(&text);
         }
         let message = json!({ "id": id, "type": "message", "role": "assistant", "model": "bench", "content": [{ "type": "text", "text": whole }] });
-        line(&mut out, &json!({ "type": "assistant", "message": message, "parent_tool_use_id": null, "session_id": SESSION, "uuid": SESSION }));
+        let _infallible =
+            writeln!(out, "{}", json!({ "type": "assistant", "message": message, "parent_tool_use_id": null, "session_id": SESSION, "uuid": SESSION }));
     }
     out
 }
@@ -132,17 +138,18 @@ fn ask(number: usize, input: &mut BufReader<Stdin>) -> Result<()> {
 /// A piece that is a block of its own.
 fn text(text: &str) -> String {
     let mut out = String::new();
-    event(&mut out, &json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } }));
+    event(&mut out, &delta(text));
     out.pop();
     out
 }
 
-fn event(out: &mut String, event: &Value) {
-    line(out, &json!({ "type": "stream_event", "event": event, "session_id": SESSION, "parent_tool_use_id": null, "uuid": SESSION }));
+/// Fields in the order of the real agent.
+fn delta(text: &str) -> String {
+    format!(r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":{}}}}}"#, json!(text))
 }
 
-fn line(out: &mut String, line: &Value) {
-    let _infallible = writeln!(out, "{line}");
+fn event(out: &mut String, event: &str) {
+    let _infallible = writeln!(out, r#"{{"type":"stream_event","event":{event},"session_id":"{SESSION}","parent_tool_use_id":null,"uuid":"{SESSION}"}}"#);
 }
 
 fn say(line: &str) -> Result<()> {

@@ -265,6 +265,9 @@ impl Driver for Claude {
         if line.trim().is_empty() {
             return Steps::new();
         }
+        if let Some(steps) = self.piece_in(line) {
+            return steps;
+        }
         let Ok(message @ Value::Object(_)) = serde_json::from_str::<Value>(line) else { return vec![pick::raw(line)] };
         match pick::text(&message, "type") {
             Some("control_response") => match message.get("response") {

@@ -3,7 +3,10 @@
 //! It says everything twice: in pieces while it thinks of it, and then as a whole message, block by block. The pieces are what people see; of the whole only that
 //! is added which did not come in pieces.
 
+use std::borrow::Cow;
+
 use loopsy_shared::api::ai_tasks::TaskEventKind;
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -89,6 +92,36 @@ impl Texts {
     }
 }
 
+/// How a line begins that is a piece of a text.
+const PIECE: &str = r#"{"type":"stream_event","event":{"type":"content_block_delta","#;
+
+/// A line that is a piece of a text.
+#[derive(Deserialize)]
+struct PieceLine<'a> {
+    #[serde(borrow)]
+    event: PieceEvent<'a>,
+    #[serde(default)]
+    parent_tool_use_id: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct PieceEvent<'a> {
+    #[serde(default)]
+    index: u64,
+    #[serde(borrow)]
+    delta: Delta<'a>,
+}
+
+#[derive(Deserialize)]
+struct Delta<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Cow<'a, str>,
+    #[serde(default, borrow)]
+    text: Cow<'a, str>,
+    #[serde(default, borrow)]
+    thinking: Cow<'a, str>,
+}
+
 /// A thought or a text.
 const fn kind(thinking: bool) -> TaskEventKind {
     if thinking { TaskEventKind::Thinking } else { TaskEventKind::Text }
@@ -106,6 +139,18 @@ impl Claude {
             // Its own bookkeeping: that it is alive, how a hook ran, what it would type next.
             Some("keep_alive" | "tool_progress" | "tool_use_summary" | "prompt_suggestion" | "attachment") => Steps::new(),
             _ => vec![pick::raw(line)],
+        }
+    }
+
+    /// Nearly all lines are pieces of a text. Such a line is read here without a value for each of its parts; nothing where it is anything else, or not quite as
+    /// expected: then the others read it.
+    pub(super) fn piece_in(&mut self, line: &str) -> Option<Steps> {
+        let line: PieceLine<'_> = line.starts_with(PIECE).then(|| serde_json::from_str(line).ok())??;
+        let PieceEvent { index, delta } = line.event;
+        match (delta.kind.as_ref(), line.parent_tool_use_id) {
+            ("text_delta", None) => Some(self.texts.piece(index, false, &delta.text).into_iter().collect()),
+            ("thinking_delta", None) => Some(self.texts.piece(index, true, &delta.thinking).into_iter().collect()),
+            _ => None,
         }
     }
 
