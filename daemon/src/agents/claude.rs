@@ -10,6 +10,7 @@ mod hooks;
 mod launch;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::HashMap;
 
@@ -98,7 +99,7 @@ pub(crate) struct Claude {
     /// What it was begun with.
     start: Start,
     /// What it says, piece by piece.
-    texts: events::Texts,
+    texts: texts::Texts,
     /// Names of tools whose results have not come.
     tools: HashMap<String, String>,
     /// Questions that wait, by the id of their request.
@@ -136,7 +137,7 @@ impl Claude {
     pub(crate) fn new(start: Start) -> Self {
         Self {
             start,
-            texts: events::Texts::default(),
+            texts: texts::Texts::default(),
             tools: HashMap::new(),
             asks: HashMap::new(),
             plan: None,
