@@ -196,8 +196,7 @@ impl Run {
         let stopping = self.shared.parts.stopping.clone();
         loop {
             self.flush().await;
-            // What it said last explains how it ended, so that is waited for too.
-            if let (Some(exit), false, false) = (exit, printing, complaining) {
+            if let (Some(exit), false) = (exit, printing) {
                 return exit;
             }
             let alarm = self.alarm(exit.is_some());
@@ -222,13 +221,12 @@ impl Run {
                     exit = Some(ended);
                     self.deadline = Some(Instant::now() + DRAIN);
                     printing = printing && self.agent.stdout.is_some();
-                    complaining = complaining && self.agent.stderr.is_some();
                 }
                 () = revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.end(EndedBy::Revoked).await,
                 () = stopping.cancelled(), if self.ended_by.is_none() && exit.is_none() => self.stop().await,
                 () = sleep_until(alarm) => {
                     if exit.is_some() {
-                        (printing, complaining) = (false, false); // something that it left behind holds the pipes
+                        printing = false; // something that it left behind holds the pipe
                     } else {
                         self.time_is_up().await;
                     }
