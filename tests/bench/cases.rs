@@ -9,6 +9,7 @@ mod flood;
 mod forward;
 mod pair;
 mod start;
+mod tasks;
 mod terminal;
 mod tls;
 
@@ -37,7 +38,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 20] = [
+pub(crate) const CASES: [Case; 25] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -57,6 +58,11 @@ pub(crate) const CASES: [Case; 20] = [
     Case { name: "tls-push", run: tls::push },
     Case { name: "terminal", run: terminal::flood },
     Case { name: "terminal-echo", run: terminal::echo },
+    Case { name: "task-events", run: tasks::events },
+    Case { name: "task-fan-out", run: tasks::fan_out },
+    Case { name: "task-stalled", run: tasks::stalled },
+    Case { name: "task-latency", run: tasks::latency },
+    Case { name: "decision-latency", run: tasks::decisions },
     Case { name: "flood", run: flood::flood },
 ];
 

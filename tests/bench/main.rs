@@ -2,8 +2,10 @@
 //!
 //! Everything is local, bounded and cleaned up: nodes live in temporary directories on free loopback ports and are ended by their process id.
 
+mod agent;
 mod cases;
 mod cpu;
+mod events;
 mod load;
 mod machine;
 mod memory;
@@ -25,7 +27,12 @@ use crate::{
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 fn main() -> ExitCode {
-    match Options::parse(std::env::args().skip(1)).and_then(|options| run(&options)) {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let done = match args.split_first() {
+        Some((first, rest)) if first == agent::MODE => agent::run(rest).map(|()| true),
+        _ => Options::parse(args).and_then(|options| run(&options)),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {

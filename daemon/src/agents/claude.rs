@@ -10,6 +10,7 @@ mod hooks;
 mod launch;
 #[cfg(test)]
 mod tests;
+mod texts;
 
 use std::collections::HashMap;
 
@@ -98,7 +99,7 @@ pub(crate) struct Claude {
     /// What it was begun with.
     start: Start,
     /// What it says, piece by piece.
-    texts: events::Texts,
+    texts: texts::Texts,
     /// Names of tools whose results have not come.
     tools: HashMap<String, String>,
     /// Questions that wait, by the id of their request.
@@ -136,7 +137,7 @@ impl Claude {
     pub(crate) fn new(start: Start) -> Self {
         Self {
             start,
-            texts: events::Texts::default(),
+            texts: texts::Texts::default(),
             tools: HashMap::new(),
             asks: HashMap::new(),
             plan: None,
@@ -264,6 +265,9 @@ impl Driver for Claude {
     fn heard(&mut self, line: &str) -> Steps {
         if line.trim().is_empty() {
             return Steps::new();
+        }
+        if let Some(steps) = self.piece_in(line) {
+            return steps;
         }
         let Ok(message @ Value::Object(_)) = serde_json::from_str::<Value>(line) else { return vec![pick::raw(line)] };
         match pick::text(&message, "type") {

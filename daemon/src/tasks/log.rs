@@ -15,10 +15,11 @@ use std::{
 
 use bytes::Bytes;
 use loopsy_shared::{
-    api::ai_tasks::TaskEvent,
+    api::ai_tasks::{TaskEvent, TaskEventKind},
     id::TaskId,
     time::{self, Millis},
 };
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::agents::driver::NewEvent;
@@ -27,6 +28,8 @@ use crate::agents::driver::NewEvent;
 const TAIL_BYTES: usize = 1 << 20;
 /// What a reader takes from a file at once, in bytes. A longer frame is taken whole.
 const CHUNK_BYTES: usize = 256 << 10;
+/// Small pieces in memory are given together up to this many bytes. A larger one is given without a copy, as all its readers have it.
+const JOIN_BYTES: usize = 32 << 10;
 /// A log of so many files is full: the oldest goes.
 const SEGMENTS: u64 = 8;
 /// Events between two marks by which a place is found.
@@ -136,12 +139,14 @@ impl Log {
         let mut frames = Vec::with_capacity(events.len() * 192);
         let mut marks = Vec::new();
         let first = seq + 1;
-        for NewEvent { kind, data, block } in events {
+        let task_id = self.0.task.clone();
+        let mut event = TaskEvent { seq, kind: TaskEventKind::System, task_id, timestamp: now, data: Value::Null, block: None };
+        for new in events {
             seq += 1;
             if seq % MARK_EVERY == 0 || seq == first {
                 marks.push(Mark { seq, at: frames.len() as u64, time: now });
             }
-            let event = TaskEvent { seq, kind, task_id: self.0.task.clone(), timestamp: now, data, block };
+            (event.seq, event.kind, event.data, event.block) = (seq, new.kind, new.data, new.block);
             write!(frames, "id: {seq}\ndata: ")?;
             serde_json::to_writer(&mut frames, &event)?;
             frames.extend_from_slice(b"\n\n");
@@ -271,21 +276,8 @@ impl Log {
             if place.offset >= state.end {
                 return Ok(Piece::End);
             }
-            if let Some(found) = state.tail.iter().position(|(start, _)| *start == place.offset) {
-                let mut out: Vec<&Bytes> = Vec::new();
-                let mut length = 0;
-                for (_, frames) in state.tail.range(found..) {
-                    if length > 0 && length + frames.len() > CHUNK_BYTES {
-                        break;
-                    }
-                    length += frames.len();
-                    out.push(frames);
-                }
-                let piece = match out.as_slice() {
-                    [one] => Bytes::clone(one),
-                    many => many.iter().flat_map(|frames| frames.iter().copied()).collect(),
-                };
-                *place = Place { offset: place.offset + length as u64, seen: last_number(&piece).unwrap_or(place.seen) };
+            if let Some(piece) = from_tail(&state.tail, place.offset) {
+                *place = Place { offset: place.offset + piece.len() as u64, seen: last_number(&piece).unwrap_or(place.seen) };
                 return Ok(Piece::Frames(piece));
             }
             state.segments.iter().rev().find(|segment| segment.start <= place.offset).cloned()
@@ -310,6 +302,26 @@ impl Log {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What the tail has from a place on: as much as it pays to copy together, or what was written at once, as it is. Nothing when the place is before it.
+fn from_tail(tail: &VecDeque<(u64, Bytes)>, offset: u64) -> Option<Bytes> {
+    let found = tail.partition_point(|(start, _)| *start <= offset).checked_sub(1)?;
+    let (start, frames) = tail.get(found)?;
+    let first = frames.slice(usize::try_from(offset - start).ok()?.min(frames.len())..);
+    let following = || tail.range(found + 1..).map(|(_, frames)| frames);
+    if first.len() >= JOIN_BYTES || following().next().is_none_or(|next| first.len() + next.len() > JOIN_BYTES) {
+        return Some(first);
+    }
+    let mut joined = Vec::with_capacity(JOIN_BYTES);
+    joined.extend_from_slice(&first);
+    for frames in following() {
+        if joined.len() + frames.len() > JOIN_BYTES {
+            break;
+        }
+        joined.extend_from_slice(frames);
+    }
+    Some(joined.into())
 }
 
 fn file_of(dir: &Path, first: u64) -> PathBuf {

@@ -365,3 +365,32 @@ proptest! {
         prop_assert!(steps.iter().all(|step| matches!(step, Step::Event(event) if event.block == Some(1))));
     }
 }
+
+#[test]
+fn a_piece_is_the_same_whatever_the_order_of_its_fields() {
+    // The first of each pair is as the agent writes it, which is read in a way of its own.
+    let first = r#"{"type":"stream_event","event":{"type":"content_block_delta","#;
+    let others = r#"{"session_id":"s","type":"stream_event","event":{"type":"content_block_delta","#;
+    let rests = [
+        r#""index":0,"delta":{"type":"text_delta","text":"He said \"no\"\n"}},"parent_tool_use_id":null}"#,
+        r#""index":1,"delta":{"type":"thinking_delta","thinking":"hm"}},"uuid":"u"}"#,
+        r#""index":0,"delta":{"type":"text_delta","text":""}}}"#,
+        r#""index":0,"delta":{"type":"text_delta","text":"of another"}},"parent_tool_use_id":"toolu_1"}"#,
+        r#""index":0,"delta":{"type":"text_delta","text":"of none"}},"parent_tool_use_id":""}"#,
+        r#""delta":{"type":"text_delta","text":"without an index"}}}"#,
+        r#""index":"x","delta":{"type":"text_delta","text":"with a strange index"}}}"#,
+        r#""index":0,"delta":{"type":"input_json_delta","partial_json":"{"}}}"#,
+        r#""index":0,"delta":{"type":"text_delta","text":7}}}"#,
+        r#""index":0,"delta":{"type":"text_delta"}}}"#,
+        r#""index":0,"delta":{"type":"text_delta","text":"cut"#,
+    ];
+    let mut texts = 0;
+    for rest in rests {
+        let (mut one, mut other) = (claude(), claude());
+        let (quick, slow) = (one.heard(&format!("{first}{rest}")), other.heard(&format!("{others}{rest}")));
+        let is_raw = |steps: &Steps| matches!(steps.as_slice(), [Step::Event(event)] if event.kind == TaskEventKind::System);
+        assert!(quick == slow || (is_raw(&quick) && is_raw(&slow)), "{rest}: {quick:?} and {slow:?}");
+        texts += quick.iter().filter(|step| matches!(step, Step::Event(event) if event.kind == TaskEventKind::Text)).count();
+    }
+    assert_eq!(texts, 4);
+}
