@@ -32,6 +32,7 @@ use crate::{
     approvals::{facts::Facts, rules::RuleContext},
     events::Events,
     store::{Kind, Store, StoreError, Write},
+    trust::Principal,
 };
 
 pub(crate) mod canonical;
@@ -76,8 +77,6 @@ struct Entry {
     deadline: Instant,
     /// Whether an answer is on its way to the disk.
     busy: bool,
-    /// Whether a parked answer is on its way to the agent.
-    taken: bool,
 }
 
 /// What is stored.
@@ -88,6 +87,25 @@ struct Record {
     key: String,
     /// Whether it is parked instead of denied when nobody answers.
     park: bool,
+    /// Whether it was parked: only then a later run of the agent may have its answer.
+    #[serde(default)]
+    parked: bool,
+    /// Whether a later run was given its answer, or nobody may have it any more. On disk before that run hears it, so that it is given once.
+    #[serde(default)]
+    taken: bool,
+    /// The peer that started the task; none for the owner.
+    #[serde(default)]
+    peer: Option<String>,
+    #[serde(default)]
+    repository: Option<PathBuf>,
+}
+
+impl Record {
+    /// Whether it was answered while it was parked, and the agent does not know.
+    fn is_untold(&self) -> bool {
+        let answered = self.approval.decision.as_ref().is_some_and(|decision| !decision.delivered && decision.by != DAEMON);
+        self.parked && !self.taken && answered && !self.approval.state.is_open()
+    }
 }
 
 /// Tells the one task that talks to the agent.
@@ -100,16 +118,11 @@ pub(crate) enum Told {
     Answer {
         /// The approval as it is now.
         approval: Box<Approval>,
-        /// The driver's name for the question.
-        key: String,
         /// Says that the agent knows. Dropped when it does not.
         heard: oneshot::Sender<()>,
     },
     /// Nobody has answered for so long that the question is parked.
-    Park {
-        /// The driver's name for the question.
-        key: String,
-    },
+    Park(ApprovalId),
 }
 
 /// Where a question comes from.
@@ -182,7 +195,7 @@ impl Approvals {
                 tracing::warn!(approval = %record.approval.id, task = %record.approval.task_id, "denied, because the daemon was restarted while it waited");
                 writes.extend(put(&record));
             }
-            table.insert(number as u64, Entry { record, desk: None, deadline: Instant::now(), busy: false, taken: false });
+            table.insert(number as u64, Entry { record, desk: None, deadline: Instant::now(), busy: false });
         }
         let (changed, answered) = (Notify::new(), Notify::new());
         (Self(Arc::new(Shared { node_id, config, store, events, home, table: Mutex::new(table), changed, answered })), writes)
@@ -231,10 +244,10 @@ impl Approvals {
             approval.decision = Some(decided(decision, &format!("rule: {}", verdict.rule.unwrap_or_default()), reason));
         }
         let wait = if asker.park { config.approvals.park_after.min(config.approvals.timeout) } else { config.approvals.timeout };
-        let record = Record { approval, key: ask.key, park: asker.park };
+        let record = Record { approval, key: ask.key, park: asker.park, parked: false, taken: false, peer: asker.peer, repository: asker.repository };
         self.0.store.write(put(&record).into_iter().collect()).await?;
         let approval = record.approval.clone();
-        let entry = Entry { record, desk: Some(asker.desk), deadline: Instant::now() + Duration::from_millis(wait), busy: false, taken: false };
+        let entry = Entry { record, desk: Some(asker.desk), deadline: Instant::now() + Duration::from_millis(wait), busy: false };
         let forgotten = {
             let mut table = self.table();
             let number = table.last_key_value().map_or(0, |(number, _)| number + 1);
@@ -275,8 +288,9 @@ impl Approvals {
     ///
     /// # Errors
     /// All of [`ApprovalError`]; nothing was granted then.
-    pub async fn decide(&self, by: &str, answer: DecideApproval) -> Result<Approval, ApprovalError> {
+    pub async fn decide(&self, by: &Principal, answer: DecideApproval) -> Result<Approval, ApprovalError> {
         let id = answer.id.clone();
+        self.allows_change(&answer).await?;
         let record = {
             let mut table = self.table();
             let entry = find_mut(&mut table, &id).ok_or_else(|| ApprovalError::NotFound(id.to_string()))?;
@@ -290,12 +304,12 @@ impl Approvals {
             if approval.sha256 != answer.sha256 {
                 return Err(ApprovalError::Changed(id));
             }
-            check(approval, &answer)?;
+            check(approval, &answer, by)?;
             let mut record = entry.record.clone();
             record.approval.state = if answer.decision.is_yes() { ApprovalState::Allowed } else { ApprovalState::Denied };
             let DecideApproval { decision, reason, input, suggestion, answers, .. } = answer;
             let suggestion = suggestion.or((decision == Decision::Always).then_some(0));
-            record.approval.decision = Some(Decided { input, suggestion, answers, ..decided(decision, by, reason) });
+            record.approval.decision = Some(Decided { input, suggestion, answers, ..decided(decision, &by.name, reason) });
             entry.busy = true;
             record
         };
@@ -324,12 +338,12 @@ impl Approvals {
                 self.0.answered.notify_one();
                 return;
             };
-            (desk, entry.record.approval.clone(), entry.record.key.clone())
+            (desk, entry.record.approval.clone())
         };
-        let (desk, approval, key) = told;
+        let (desk, approval) = told;
         let (heard, hears) = oneshot::channel();
         let telling = async {
-            desk.send(Told::Answer { approval: Box::new(approval), key, heard }).await.ok()?;
+            desk.send(Told::Answer { approval: Box::new(approval), heard }).await.ok()?;
             hears.await.ok()
         };
         if tokio::time::timeout(TELLING, telling).await.ok().flatten().is_none() {
@@ -357,32 +371,61 @@ impl Approvals {
     }
 
     /// The answer to a question that was parked, and that the agent asks again with the same words. Nobody else gets it.
-    pub(crate) fn take_parked(&self, task: &TaskId, key: &str, tool: &str, input: &Value) -> Option<Approval> {
+    pub(crate) async fn take_parked(&self, task: &TaskId, key: &str, tool: &str, input: &Value) -> Option<Approval> {
         let hash = canonical::sha256(tool, input);
-        let mut table = self.table();
-        let found = table.values_mut().find(|entry| {
-            let approval = &entry.record.approval;
-            let untold = approval.decision.as_ref().is_some_and(|decision| !decision.delivered);
-            approval.task_id == *task
-                && entry.record.key == key
-                && approval.sha256 == hash
-                && entry.record.park
-                && !entry.taken
-                && entry.desk.is_none()
-                && untold
-        })?;
-        found.taken = true;
-        Some(found.record.approval.clone())
+        let record = {
+            let mut table = self.table();
+            let found = table.values_mut().find(|entry| {
+                let Record { approval, key: name, .. } = &entry.record;
+                entry.record.is_untold() && approval.task_id == *task && name == key && approval.sha256 == hash
+            })?;
+            found.record.taken = true;
+            found.record.clone()
+        };
+        match self.0.store.write(put(&record).into_iter().collect()).await {
+            Ok(()) => Some(record.approval),
+            Err(error) => {
+                tracing::error!(%error, approval = %record.approval.id, "a parked answer is not given, because that it was given cannot be stored");
+                None
+            }
+        }
+    }
+
+    /// Whether the rules let the changed input of an answer pass: a person may change what runs, and not what may never run.
+    async fn allows_change(&self, answer: &DecideApproval) -> Result<(), ApprovalError> {
+        let Some(input) = answer.input.clone() else { return Ok(()) };
+        let Some((approval, peer, repository)) = ({
+            let mut table = self.table();
+            find_mut(&mut table, &answer.id).map(|entry| (entry.record.approval.clone(), entry.record.peer.clone(), entry.record.repository.clone()))
+        }) else {
+            return Ok(()); // it is said below that there is none
+        };
+        let this = self.clone();
+        let looking = tokio::task::spawn_blocking(move || {
+            let config = this.0.config.borrow().clone();
+            let cwd = PathBuf::from(&approval.cwd);
+            let facts = Facts::of(&approval.agent, &approval.tool, &input, &[], &cwd, &this.0.home);
+            let context = RuleContext {
+                agent: &approval.agent,
+                tool: &approval.tool,
+                peer: peer.as_deref(),
+                cwd: &cwd,
+                repository: repository.as_deref(),
+                home: &this.0.home,
+            };
+            rules::decide(&config.approvals.rules, &facts, &context)
+        });
+        let verdict = looking.await.map_err(|error| ApprovalError::Invalid(format!("The changed input could not be looked into: {error}.")))?;
+        match verdict.verdict {
+            RuleVerdict::Deny => Err(ApprovalError::Invalid(format!("A rule of that machine's owner forbids the changed input: {}", verdict.why))),
+            RuleVerdict::Allow | RuleVerdict::Ask => Ok(()),
+        }
     }
 
     /// Tasks with a parked approval that was answered and whose agent does not know.
     pub(crate) fn answered_parked(&self) -> Vec<TaskId> {
         let table = self.table();
-        let waits = |entry: &&Entry| {
-            let untold = entry.record.approval.decision.as_ref().is_some_and(|decision| !decision.delivered && decision.by != DAEMON);
-            entry.record.park && entry.desk.is_none() && untold
-        };
-        table.values().filter(waits).map(|entry| entry.record.approval.task_id.clone()).collect()
+        table.values().filter(|entry| entry.record.is_untold()).map(|entry| entry.record.approval.task_id.clone()).collect()
     }
 
     /// Waits until a parked approval was answered.
@@ -400,9 +443,24 @@ impl Approvals {
         self.close_open(ApprovalState::Expired, why, |approval| approval.task_id == *task && approval.state == ApprovalState::Pending).await;
     }
 
-    /// A task is cancelled or gone: nothing of it can be answered any more.
+    /// A task is cancelled or gone: nothing of it can be answered any more, and no answer is given to a later run.
     pub(crate) async fn task_over(&self, task: &TaskId, why: &str) {
         self.close_open(ApprovalState::Withdrawn, why, |approval| approval.task_id == *task).await;
+        let records: Vec<Record> = {
+            let mut table = self.table();
+            let untold = table.values_mut().filter(|entry| entry.record.approval.task_id == *task && entry.record.is_untold());
+            untold
+                .map(|entry| {
+                    entry.record.taken = true;
+                    entry.record.clone()
+                })
+                .collect()
+        };
+        if !records.is_empty()
+            && let Err(error) = self.0.store.write(records.iter().filter_map(put).collect()).await
+        {
+            tracing::error!(%error, task = %task, "it could not be stored that answers of a task are worth nothing any more");
+        }
     }
 
     /// The agent parked the question: its process ends.
@@ -412,6 +470,7 @@ impl Approvals {
             let mut table = self.table();
             let entry = find_mut(&mut table, id).filter(|entry| entry.record.approval.state == ApprovalState::Pending && !entry.busy)?;
             entry.desk = None;
+            entry.record.parked = true;
             entry.record.approval.state = ApprovalState::Parked;
             entry.record.approval.expires_at = time::now() + days * 24 * 3_600_000;
             entry.record.clone()
@@ -467,7 +526,7 @@ impl Approvals {
     async fn expire(&self) {
         let (now, clock) = (Instant::now(), time::now());
         let mut parking = Vec::new();
-        let over: Vec<(ApprovalId, Option<Desk>, String)> = {
+        let over: Vec<(ApprovalId, Option<Desk>)> = {
             let mut table = self.table();
             let mut over = Vec::new();
             for entry in table.values_mut().filter(|entry| !entry.busy) {
@@ -482,21 +541,22 @@ impl Approvals {
                 }
                 if approval.state == ApprovalState::Pending && entry.record.park {
                     entry.deadline = now + PARKED_LOOK; // if it cannot be parked by then, it is denied with its run
-                    parking.extend(entry.desk.clone().map(|desk| (desk, entry.record.key.clone())));
+                    parking.extend(entry.desk.clone().map(|desk| (desk, approval.id.clone())));
                 } else {
-                    over.push((approval.id.clone(), entry.desk.clone(), entry.record.key.clone()));
+                    over.push((approval.id.clone(), entry.desk.clone()));
                 }
             }
             over
         };
-        for (desk, key) in parking {
-            let _gone = desk.try_send(Told::Park { key });
+        for (desk, id) in parking {
+            let _again_later = desk.try_send(Told::Park(id));
         }
-        for (id, desk, key) in over {
+        for (id, desk) in over {
             self.close_open(ApprovalState::Expired, "nobody answered in time", |approval| approval.id == id).await;
             let Some((desk, approval)) = desk.zip(self.get(&id)) else { continue };
             let (heard, _nobody_waits) = oneshot::channel();
-            if desk.try_send(Told::Answer { approval: Box::new(approval), key, heard }).is_err() {
+            let telling = desk.send(Told::Answer { approval: Box::new(approval), heard });
+            if !matches!(tokio::time::timeout(TELLING, telling).await, Ok(Ok(()))) {
                 tracing::warn!(approval = %id, "the agent was not told that nobody answered: it no longer runs, or does not listen");
             }
         }
@@ -621,7 +681,8 @@ fn find_mut<'a>(table: &'a mut BTreeMap<u64, Entry>, id: &ApprovalId) -> Option<
 fn surplus(table: &mut BTreeMap<u64, Entry>) -> Vec<ApprovalId> {
     let mut gone = Vec::new();
     while table.len() > MOST_CLOSED {
-        let Some(oldest) = table.iter().find(|(_, entry)| !entry.record.approval.state.is_open()).map(|(number, _)| *number) else { break };
+        let closed = |entry: &Entry| !entry.record.approval.state.is_open() && !entry.record.is_untold();
+        let Some(oldest) = table.iter().find(|(_, entry)| closed(entry)).map(|(number, _)| *number) else { break };
         gone.extend(table.remove(&oldest).map(|entry| entry.record.approval.id));
     }
     gone
@@ -662,9 +723,19 @@ fn how(approval: &Approval) -> String {
     }
 }
 
+/// Whether a suggestion of the agent's switches asking off, or counts for everything that the person does.
+fn reaches_far(rule: &Value) -> bool {
+    let word = |name: &str| rule.get(name).and_then(Value::as_str);
+    let mode = word("type") == Some("setMode") && !matches!(word("mode"), Some("acceptEdits" | "plan" | "default" | "manual"));
+    mode || word("destination").is_some_and(|to| !matches!(to, "session" | "localSettings"))
+}
+
 /// Whether an answer fits what is asked.
-fn check(approval: &Approval, answer: &DecideApproval) -> Result<(), ApprovalError> {
+fn check(approval: &Approval, answer: &DecideApproval, by: &Principal) -> Result<(), ApprovalError> {
     let invalid = |text: String| Err(ApprovalError::Invalid(text));
+    if answer.input.as_ref().is_some_and(|input| !input.is_object()) {
+        return invalid("Another input is a JSON object, like the one that was asked for.".to_owned());
+    }
     if answer.input.is_some() && (answer.decision != Decision::Allow || !approval.may_edit) {
         return invalid(if approval.may_edit {
             "Another input can only be given with `allow`.".to_owned()
@@ -682,6 +753,13 @@ fn check(approval: &Approval, answer: &DecideApproval) -> Result<(), ApprovalErr
         }
         (Decision::Allow | Decision::Deny | Decision::Stop, Some(_)) => return invalid("A suggestion is chosen with `always` only.".to_owned()),
         _ => {}
+    }
+    let kept = approval.suggestions.get(answer.suggestion.unwrap_or_default()).filter(|_| answer.decision == Decision::Always);
+    if let Some(kept) = kept.filter(|kept| !by.is_owner() && reaches_far(&kept.rule)) {
+        return invalid(format!(
+            "Only the owner of that machine may keep `{}`: it reaches beyond this task's project.",
+            loopsy_shared::text::inert(&kept.label)
+        ));
     }
     for (id, given) in &answer.answers {
         let Some(question) = approval.questions.iter().find(|question| question.id == *id) else {

@@ -17,6 +17,7 @@ use loopsy_shared::{
     },
     config::Config,
     id::TaskId,
+    text::inert,
     time,
 };
 use serde_json::{Value, json};
@@ -25,7 +26,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     agents::{Finder, driver::Ask},
-    approvals::{ApprovalError, Approvals, polled},
+    approvals::{ApprovalError, Approvals, canonical, polled},
     events::Events,
     jobs::Jobs,
     store::{Store, Write},
@@ -140,7 +141,8 @@ impl Tasks {
         let this = Self(Arc::new(Shared { parts, table: Mutex::new(table) }));
         for task in waiting {
             let (prompt, resume, owner) = task.due();
-            let principal = this.0.parts.trust.named(&owner).unwrap_or_else(|| Arc::new(Principal::nobody()));
+            // Whose key is gone is found out before it starts.
+            let principal = this.0.parts.trust.named(&owner).unwrap_or_else(|| Arc::new(Principal::gone()));
             this.table().queue.push_back(Turn { task, prompt, resume, principal });
         }
         (this, writes)
@@ -196,10 +198,15 @@ impl Tasks {
         let task = Task::new(record, dir, config.agents.max_event_bytes);
         task.store(&self.0).await?;
         let (prompt, resume, _) = task.due();
-        task.append(vec![run::system("prompt", json!({ "text": prompt }))]).await.map_err(TaskError::Files)?;
+        if let Err(error) = task.append(vec![run::system("prompt", json!({ "text": prompt }))]).await {
+            // What was not accepted does not start with the next daemon.
+            self.forget(&task).await?;
+            return Err(TaskError::Files(error));
+        }
         let crowded = {
             let mut table = self.table();
-            let crowded = !may_wait && table.running.len() + table.queue.len() >= config.agents.max_concurrent;
+            let full = table.running.len() + table.queue.len() >= config.agents.max_concurrent;
+            let crowded = full && (!may_wait || table.queue.len() >= config.agents.max_queued);
             if !crowded {
                 table.tasks.insert(id, task.clone());
                 table.queue.push_back(Turn { task: task.clone(), prompt, resume, principal: Arc::clone(&caller.principal) });
@@ -209,7 +216,7 @@ impl Tasks {
         if crowded {
             // Somebody took the place meanwhile.
             self.forget(&task).await?;
-            return Err(TaskError::TooMany(config.agents.max_concurrent));
+            return Err(if may_wait { TaskError::QueueFull(config.agents.max_queued) } else { TaskError::TooMany(config.agents.max_concurrent) });
         }
         self.pump();
         self.0.publish(&task);
@@ -257,6 +264,13 @@ impl Tasks {
     /// One run of a task, from its place to its end.
     async fn conduct(&self, turn: Turn, commands: mpsc::Receiver<Command>) {
         let task = turn.task.clone();
+        let Some(principal) = run::heir_of(&self.0, &turn.principal) else {
+            self.table().running.remove(task.id());
+            self.0.parts.approvals.task_over(task.id(), "the key of who started the task is gone").await;
+            task.over(&self.0, Over { status: TaskStatus::Cancelled, ended_by: EndedBy::Revoked, error: None, exit: None }).await;
+            return self.pump();
+        };
+        let turn = Turn { principal, ..turn };
         task.update(&self.0, |info| info.status = TaskStatus::Running).await;
         let begun = task.append(vec![run::status(json!({ "status": TaskStatus::Running }))]).await;
         let over = match begun {
@@ -321,6 +335,8 @@ impl Tasks {
         }
         check::prompt(&text)?;
         let task = self.require(id)?;
+        // Who says what an agent is to do next must be allowed to have that done as the task does it.
+        check::request(&self.0.parts.config.borrow().clone(), caller, &DispatchTask { prompt: text.clone(), ..task.request() })?;
         if self.queued_say(id, &text) {
             return Ok(task.info());
         }
@@ -342,7 +358,7 @@ impl Tasks {
         let Some(turn) = table.queue.iter_mut().find(|turn| turn.task.id() == id) else { return false };
         turn.prompt.push_str("\n\n");
         turn.prompt.push_str(text);
-        turn.task.next(&turn.prompt);
+        turn.task.next(&turn.prompt, None);
         true
     }
 
@@ -379,10 +395,22 @@ impl Tasks {
             return Err(TaskError::Path(format!("The working directory of task {} is gone.", task.id())));
         }
         self.room(&config, true)?;
-        task.next(&text);
-        task.is_due(&self.0).await;
         task.append(vec![run::system("prompt", json!({ "text": text }))]).await.map_err(TaskError::Files)?;
-        self.table().queue.push_back(Turn { task: task.clone(), prompt: text, resume: true, principal: Arc::clone(&caller.principal) });
+        let due = {
+            let mut table = self.table();
+            // Somebody may have deleted it, or let it go on, meanwhile.
+            let due = table.tasks.contains_key(task.id()) && task.is_due(TaskStatus::is_ended);
+            if due {
+                task.next(&text, Some(caller));
+                table.queue.push_back(Turn { task: task.clone(), prompt: text, resume: true, principal: Arc::clone(&caller.principal) });
+            }
+            due
+        };
+        if !due {
+            return Err(TaskError::State(format!("The task {} went on, or was deleted, just now.", task.id())));
+        }
+        task.store(&self.0).await?;
+        self.0.publish(task);
         self.pump();
         Ok(task.info())
     }
@@ -405,8 +433,15 @@ impl Tasks {
             tracing::error!(task = %id, "a parked question was answered, but the task has no session");
             return;
         }
-        task.is_due(&self.0).await;
-        self.table().queue.push_back(Turn { task, prompt: String::new(), resume: true, principal });
+        {
+            let mut table = self.table();
+            // A task that was cancelled, or has ended, does not come back by itself.
+            if !table.tasks.contains_key(id) || !task.is_due(|status| status == TaskStatus::WaitingApproval) {
+                return;
+            }
+            table.queue.push_back(Turn { task: task.clone(), prompt: String::new(), resume: true, principal });
+        }
+        self.0.publish(&task);
         self.pump();
     }
 
@@ -473,8 +508,12 @@ impl Tasks {
         if request.request_id.is_empty() || request.tool_name.is_empty() {
             return Err(TaskError::Invalid("A question has a `requestId` and a `toolName`.".to_owned()));
         }
-        if self.0.parts.approvals.named(&id, &request.request_id).is_some() {
-            return Ok(());
+        if let Some(known) = self.0.parts.approvals.named(&id, &request.request_id) {
+            // A name stands for one question. With another input it would get the answer to what somebody else saw.
+            if known.sha256 == canonical::sha256(&request.tool_name, &request.tool_input) {
+                return Ok(());
+            }
+            return Err(TaskError::State(format!("The question `{}` was asked already, with another tool or input.", inert(&request.request_id))));
         }
         let ask = Ask { description: request.description, ..Ask::tool(polled(&request.request_id), request.tool_name, request.tool_input) };
         let run = self.run(&id).ok_or_else(idle)?;
@@ -499,7 +538,7 @@ impl Tasks {
     /// As [`Approvals::decide`]; one that is not open counts as not there.
     pub(crate) async fn approve(
         &self,
-        by: &str,
+        by: &Principal,
         id: &TaskId,
         request: &str,
         yes: bool,

@@ -61,6 +61,13 @@ impl Principal {
         Self { name, role: Role::Stranger, scopes: Vec::new(), pin: None, key_id, revoked: CancellationToken::new() }
     }
 
+    /// Somebody whose key is gone.
+    pub fn gone() -> Self {
+        let gone = Self::nobody();
+        gone.revoked.cancel();
+        gone
+    }
+
     /// Whether this is the owner.
     pub fn is_owner(&self) -> bool {
         self.role == Role::Owner

@@ -1,6 +1,11 @@
 //! One run of an agent: the only one that talks to its process. What the driver says is done here, and what happens is told to the driver.
 
-use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use loopsy_shared::{
@@ -45,6 +50,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 const DEAFNESS: Duration = Duration::from_secs(2);
 /// How long a parked run may take to end by itself.
 const PARKING: Duration = Duration::from_secs(5);
+/// Questions of one run that may be open at once. An agent with more is out of control, or wants to be: the next is denied.
+const MOST_OPEN: usize = 64;
 /// Lines of standard error that are kept of a run.
 const MOST_STDERR: usize = 200;
 /// Lines of standard error that a failure is explained with.
@@ -76,7 +83,7 @@ enum Waits {
 /// A question that is open.
 #[derive(Debug)]
 struct Open {
-    id: ApprovalId,
+    key: String,
     waits: Waits,
 }
 
@@ -115,11 +122,14 @@ pub(super) struct Run {
     driver: Box<dyn Driver>,
     agent: Agent,
     asker: Asker,
-    open: HashMap<String, Open>,
+    /// By the id that this node gave them: the agent's own names for questions decide nothing.
+    open: HashMap<ApprovalId, Open>,
+    /// The agent's names of questions that are open or being stored. Each may stand for one at a time.
+    keys: HashSet<String>,
     /// Questions that were taken back before they were stored.
     withdrawn: HashMap<String, String>,
     /// Answers that came before this run heard that its question is stored.
-    early: HashMap<String, Told>,
+    early: HashMap<ApprovalId, Told>,
     asking: FuturesUnordered<Asking>,
     events: Vec<NewEvent>,
     turn: Option<Turn>,
@@ -169,6 +179,7 @@ impl Run {
             agent,
             asker,
             open: HashMap::new(),
+            keys: HashSet::new(),
             withdrawn: HashMap::new(),
             early: HashMap::new(),
             asking: FuturesUnordered::new(),
@@ -244,7 +255,7 @@ impl Run {
 
     /// When something is to happen if nothing else does.
     fn alarm(&self, exited: bool) -> Option<Instant> {
-        let timeout = self.left.filter(|_| self.ended_by.is_none() && !exited && self.open.is_empty()).map(|left| self.counting_since + left);
+        let timeout = self.left.filter(|_| self.ended_by.is_none() && !exited && !self.a_person_is_waited_for()).map(|left| self.counting_since + left);
         timeout.into_iter().chain(self.deadline).min()
     }
 
@@ -359,11 +370,31 @@ impl Run {
     // --- questions
 
     fn ask(&mut self, ask: Ask, waits: Waits, stored: Option<Stored>) {
+        let refused = if !self.keys.insert(ask.key.clone()) {
+            Some("Another question of that name is open, so this one was denied.")
+        } else if self.keys.len() > MOST_OPEN {
+            self.keys.remove(&ask.key);
+            Some("Too many questions are open, so this one was denied.")
+        } else {
+            None
+        };
+        if let Some(why) = refused {
+            self.events.push(system_error(why));
+            match waits {
+                // A driver keeps its questions apart itself.
+                Waits::Driver => {}
+                Waits::Hook { event, reply } => {
+                    let _gone = reply.send(agents::hook_answer(&event, &approvals::denied(why.to_owned()), self.asker.park));
+                }
+                Waits::Poll => drop(stored),
+            }
+            return;
+        }
         let (approvals, asker) = (self.shared.parts.approvals.clone(), self.asker.clone());
         self.asking.push(Box::pin(async move {
             let key = ask.key.clone();
             if asker.park
-                && let Some(approval) = approvals.take_parked(&asker.task, &key, &ask.tool, &ask.input)
+                && let Some(approval) = approvals.take_parked(&asker.task, &key, &ask.tool, &ask.input).await
             {
                 return (key, waits, stored, Ok(approval));
             }
@@ -380,15 +411,18 @@ impl Run {
                 self.events.push(system_error(&format!("A question of the agent was denied, because it could not be stored: {error}")));
                 let denied = approvals::denied(format!("The question could not be stored, so nobody was asked: {error}"));
                 let _gone = stored.map(|stored| stored.send(Err(error)));
+                self.keys.remove(&key);
                 return self.answer(&key, waits, &denied, None).await;
             }
         };
         let _gone = stored.map(|stored| stored.send(Ok(())));
         if let Some(why) = self.withdrawn.remove(&key) {
+            self.keys.remove(&key);
             return self.shared.parts.approvals.withdraw(&approval.id, &why).await;
         }
         if let (false, Some(decision)) = (approval.state.is_open(), &approval.decision) {
             // A rule has answered, or somebody did while it was parked.
+            self.keys.remove(&key);
             let (heard, hears) = oneshot::channel();
             self.tell_decision(&approval);
             self.answer(&key, waits, decision, Some(heard)).await;
@@ -402,9 +436,11 @@ impl Run {
         }
         let data = serde_json::to_value(&approval).unwrap_or_default();
         self.events.push(NewEvent { kind: TaskEventKind::PermissionRequest, data, block: None });
-        self.pause_clock();
-        self.open.insert(key.clone(), Open { id: approval.id.clone(), waits });
-        match self.early.remove(&key) {
+        if !matches!(waits, Waits::Poll) {
+            self.pause_clock();
+        }
+        self.open.insert(approval.id.clone(), Open { key, waits });
+        match self.early.remove(&approval.id) {
             Some(told) => self.answered(told).await,
             None => self.show_open().await,
         }
@@ -413,21 +449,22 @@ impl Run {
     /// There is an answer.
     async fn answered(&mut self, told: Told) {
         match told {
-            Told::Answer { approval, key, heard } => {
+            Told::Answer { approval, heard } => {
                 let Some(decision) = &approval.decision else { return };
-                let Some(open) = self.open.remove(&key) else {
+                let Some(open) = self.open.remove(&approval.id) else {
                     // Somebody was quicker than this run heard that its question is stored.
                     if !self.asking.is_empty() {
-                        self.early.insert(key.clone(), Told::Answer { approval, key, heard });
+                        self.early.insert(approval.id.clone(), Told::Answer { approval, heard });
                     }
                     return;
                 };
+                self.keys.remove(&open.key);
                 self.stopped_by_no |= decision.decision == Decision::Stop;
                 self.tell_decision(&approval);
-                self.answer(&key, open.waits, decision, Some(heard)).await;
+                self.answer(&open.key, open.waits, decision, Some(heard)).await;
                 self.show_open().await;
             }
-            Told::Park { key } => self.park(&key).await,
+            Told::Park(id) => self.park(&id).await,
         }
     }
 
@@ -450,25 +487,30 @@ impl Run {
     }
 
     /// Nobody has answered for so long that the process need not wait any more.
-    async fn park(&mut self, key: &str) {
-        let Some(Open { id, waits: Waits::Hook { .. } }) = self.open.get(key) else { return };
+    async fn park(&mut self, id: &ApprovalId) {
+        let Some(Open { waits: Waits::Hook { .. }, .. }) = self.open.get(id) else { return };
         let Some(approval) = self.shared.parts.approvals.parked(id).await else { return };
-        let Some(Open { waits: Waits::Hook { event, reply }, .. }) = self.open.remove(key) else { return };
+        let Some(Open { key, waits: Waits::Hook { event, reply } }) = self.open.remove(id) else { return };
+        self.keys.remove(&key);
         let _ends_all_the_same = reply.send(agents::hook_defer(&event));
         self.events.push(status(json!({ "status": TaskStatus::WaitingApproval, "approvalId": approval.id, "parked": true })));
         self.deadline.get_or_insert(Instant::now() + PARKING);
     }
 
     async fn withdraw(&mut self, key: &str, why: &str) {
-        match self.open.remove(key) {
-            Some(open) => {
-                self.shared.parts.approvals.withdraw(&open.id, why).await;
-                self.events.push(status(json!({ "status": TaskStatus::Running, "approvalId": open.id, "withdrawn": why })));
+        let open = self.open.iter().find(|(_, open)| open.key == key).map(|(id, _)| id.clone());
+        match open {
+            Some(id) => {
+                self.open.remove(&id);
+                self.keys.remove(key);
+                self.shared.parts.approvals.withdraw(&id, why).await;
+                self.events.push(status(json!({ "status": TaskStatus::Running, "approvalId": id, "withdrawn": why })));
                 self.show_open().await;
             }
-            None => {
+            None if self.keys.contains(key) => {
                 self.withdrawn.insert(key.to_owned(), why.to_owned());
             }
+            None => {}
         }
     }
 
@@ -494,17 +536,22 @@ impl Run {
     /// Shows what is open, and lets the clock run or stand.
     async fn show_open(&mut self) {
         let approvals = &self.shared.parts.approvals;
-        let mut open: Vec<Approval> = self.open.values().filter_map(|open| approvals.get(&open.id)).filter(|approval| approval.state.is_open()).collect();
+        let mut open: Vec<Approval> = self.open.keys().filter_map(|id| approvals.get(id)).filter(|approval| approval.state.is_open()).collect();
         open.sort_by_key(|approval| approval.asked_at);
-        if open.is_empty() {
+        if !self.a_person_is_waited_for() {
             self.counting_since = self.counting_since.max(Instant::now());
         }
         self.task.show_open(&self.shared, &open).await;
     }
 
+    /// Whether the agent itself stands still for an answer. What something inside the task asks by polling does not stop it.
+    fn a_person_is_waited_for(&self) -> bool {
+        self.open.values().any(|open| !matches!(open.waits, Waits::Poll))
+    }
+
     /// Time in which only a person is waited for does not count.
     fn pause_clock(&mut self) {
-        if self.open.is_empty() {
+        if !self.a_person_is_waited_for() {
             self.left = self.left.map(|left| left.saturating_sub(self.counting_since.elapsed()));
             self.counting_since = Instant::now();
         }
@@ -574,7 +621,7 @@ impl Run {
     async fn stop(&mut self) {
         self.ended_by = Some(EndedBy::Restart);
         if self.asker.park {
-            let keys: Vec<String> = self.open.keys().cloned().collect();
+            let keys: Vec<ApprovalId> = self.open.keys().cloned().collect();
             for key in &keys {
                 self.park(key).await;
             }
@@ -601,7 +648,7 @@ impl Run {
         // Questions that are just being stored come to nothing.
         while let Some((key, _, stored, asked)) = self.asking.next().await {
             if let Ok(approval) = asked {
-                self.open.insert(key, Open { id: approval.id, waits: Waits::Poll });
+                self.open.insert(approval.id, Open { key, waits: Waits::Poll });
             }
             drop(stored);
         }
@@ -676,6 +723,11 @@ async fn sleep_until(at: Option<Instant>) {
 /// The same machine with other rights, if it may still have tasks here: what it began goes on.
 fn heir(shared: &Shared, revoked: &Principal) -> Option<Arc<Principal>> {
     shared.parts.trust.successor(revoked).filter(|heir| heir.may(Needs::Scope(Scope::AiTasks)))
+}
+
+/// Who a run belongs to when it begins: nobody, when the key is gone.
+pub(super) fn heir_of(shared: &Shared, principal: &Arc<Principal>) -> Option<Arc<Principal>> {
+    if principal.revoked.is_cancelled() { heir(shared, principal) } else { Some(Arc::clone(principal)) }
 }
 
 /// The directory of the repository that a directory is in.

@@ -151,9 +151,14 @@ impl Task {
         record.peer.then(|| record.owner.clone())
     }
 
-    /// Says what the agent is to be told in the next run.
-    pub(super) fn next(&self, prompt: &str) {
-        prompt.clone_into(&mut self.record().next);
+    /// Says what the agent is to be told in the next run, and who says it.
+    pub(super) fn next(&self, prompt: &str, caller: Option<&Caller>) {
+        let mut record = self.record();
+        prompt.clone_into(&mut record.next);
+        if let Some(caller) = caller {
+            record.owner.clone_from(&caller.principal.name);
+            record.peer = caller.principal.role == crate::trust::Role::Peer;
+        }
     }
 
     pub(super) fn budget(&self) -> Option<f64> {
@@ -206,10 +211,17 @@ impl Task {
         self.turn(shared, None, change).await;
     }
 
-    /// Another run of it is due.
-    pub(super) async fn is_due(&self, shared: &Shared) {
-        let change = |info: &mut TaskInfo| (info.status, info.completed_at, info.error, info.ended_by) = (TaskStatus::Pending, None, None, None);
-        self.turn(shared, Some(true), change).await;
+    /// Another run of it is due, if it stands so that one may be. Says whether it is.
+    pub(super) fn is_due(&self, may: impl Fn(TaskStatus) -> bool) -> bool {
+        let mut record = self.record();
+        let info = &mut record.info;
+        if !may(info.status) {
+            return false;
+        }
+        (info.status, info.completed_at, info.error, info.ended_by) = (TaskStatus::Pending, None, None, None);
+        (info.updated_at, info.resumable) = (now(), false);
+        self.0.busy.send_replace(true);
+        true
     }
 
     /// Changes what is known of it, and whether it has or waits for a run, in one moment.

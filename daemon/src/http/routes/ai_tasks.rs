@@ -80,7 +80,7 @@ async fn cancel(app: App, _caller: Caller, request: CancelTask) -> Result<TaskDo
 
 async fn approve(app: App, caller: Caller, request: ApproveTask) -> Result<TaskDone, ApiError> {
     let ApproveTask { task_id, request_id, approved, message, sha256 } = request;
-    let (tasks, id, by) = (app.tasks.clone(), task_id.clone(), caller.principal.name.clone());
+    let (tasks, id, by) = (app.tasks.clone(), task_id.clone(), caller.principal);
     app.lasting(async move { Ok(tasks.approve(&by, &id, &request_id, approved, message, sha256).await?) }).await?;
     Ok(task_id.into())
 }

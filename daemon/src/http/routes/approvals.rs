@@ -32,7 +32,7 @@ async fn get(app: App, caller: Caller, request: GetApproval) -> Result<Approval,
 }
 
 async fn decide(app: App, caller: Caller, request: DecideApproval) -> Result<Approval, ApiError> {
-    let (approvals, fleet, by) = (app.approvals.clone(), app.fleet.clone(), caller.principal.name.clone());
+    let (approvals, fleet, by) = (app.approvals.clone(), app.fleet.clone(), std::sync::Arc::clone(&caller.principal));
     let here = approvals.get(&request.id).is_some() || !caller.principal.is_owner();
     app.lasting(async move { if here { Ok(approvals.decide(&by, request).await?) } else { Ok(fleet.decide(request).await?) } }).await
 }
