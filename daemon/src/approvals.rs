@@ -554,9 +554,14 @@ impl Approvals {
         for (id, desk) in over {
             self.close_open(ApprovalState::Expired, "nobody answered in time", |approval| approval.id == id).await;
             let Some((desk, approval)) = desk.zip(self.get(&id)) else { continue };
-            let (heard, _nobody_waits) = oneshot::channel();
-            let telling = desk.send(Told::Answer { approval: Box::new(approval), heard });
-            if !matches!(tokio::time::timeout(TELLING, telling).await, Ok(Ok(()))) {
+            let (heard, hears) = oneshot::channel();
+            let telling = async {
+                desk.send(Told::Answer { approval: Box::new(approval), heard }).await.ok()?;
+                hears.await.ok()
+            };
+            if tokio::time::timeout(TELLING, telling).await.ok().flatten().is_some() {
+                self.delivered(&id).await;
+            } else {
                 tracing::warn!(approval = %id, "the agent was not told that nobody answered: it no longer runs, or does not listen");
             }
         }

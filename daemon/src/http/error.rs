@@ -205,7 +205,7 @@ impl From<AgentError> for ApiError {
         match &error {
             AgentError::NotInstalled { name, .. } if name == "claude" => Self::new(Code::ClaudeNotFound, text),
             AgentError::Shell { .. } => internal(&text),
-            _ => Self::new(Code::AgentNotFound, text).hint("GET /api/v1/agents, or `loopsy status`, shows which are installed."),
+            _ => Self::new(Code::AgentNotFound, text).hint("`loopsy status` shows which are installed."),
         }
     }
 }

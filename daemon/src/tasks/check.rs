@@ -45,7 +45,7 @@ pub(super) fn request(config: &Config, caller: &Caller, request: &DispatchTask) 
         return invalid("A task's settings cannot contain a zero byte.");
     }
     if [&request.model, &request.resume_session_id].into_iter().flatten().any(|text| text.is_empty() || text.starts_with('-')) {
-        return invalid("A model or a session has a name that does not begin with `-`.");
+        return invalid("A model or a session has a name, and one that does not begin with `-`.");
     }
     if request.allowed_tools.iter().chain(&request.disallowed_tools).any(|tool| tool.is_empty() || tool.starts_with('-')) {
         return invalid("The name of a tool is not empty and does not begin with `-`.");
@@ -136,9 +136,14 @@ pub(super) fn directory(config: &Config, home: &Path, data: &Path, cwd: Option<&
     let data = std::fs::canonicalize(data).unwrap_or_else(|_| data.to_owned());
     let own = real.starts_with(&data) && !real.starts_with(data.join("worktrees"));
     if own || under(&config.transfer.denied_paths) || !(allowed.is_empty() || under(allowed)) {
-        return Err(TaskError::Path(format!(
-            "Tasks may not work in `{shown}`: `agents.allowedPaths` (or, without it, `transfer.allowedPaths`) and `transfer.deniedPaths` in this node's config.yaml say where they may."
-        )));
+        let setting = if config.agents.allowed_paths.is_empty() { "transfer.allowedPaths" } else { "agents.allowedPaths" };
+        let allowed: Vec<String> = allowed.iter().map(|path| inert(&path.to_string_lossy()).into_owned()).collect();
+        let why = if own || under(&config.transfer.denied_paths) {
+            "it belongs to what nobody may touch (the data directory, `transfer.deniedPaths`)".to_owned()
+        } else {
+            format!("`{setting}` allows {}", allowed.join(", "))
+        };
+        return Err(TaskError::Path(format!("Tasks may not work in `{shown}`: {why}. `agents.allowedPaths` in that node's config.yaml says where they may.")));
     }
     Ok(real)
 }

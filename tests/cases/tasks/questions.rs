@@ -149,6 +149,7 @@ fn nobodys_answer_is_a_no() {
     let all = node.daemon.get("/api/v1/approvals?all=true").ok().json();
     let closed = &all["approvals"][0];
     assert_eq!((&closed["state"], &closed["decision"]["by"]), (&json!("expired"), &json!("daemon")));
+    until("the agent was told", || (node.daemon.get("/api/v1/approvals?all=true").ok().json()["approvals"][0]["decision"]["delivered"] == true).then_some(()));
     node.decide(closed, "allow").refused(409, 6009);
     assert!(!granted(&node, 1));
     node.daemon.stop();
