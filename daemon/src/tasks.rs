@@ -51,6 +51,8 @@ pub(crate) use task::Task;
 use run::{Command, Over};
 use task::Record;
 
+/// How long a run may take to end once its turn is over: longer than it is waited for before it is ended.
+const LEAVING: Duration = Duration::from_secs(20);
 /// How long runs may take to end when the daemon stops.
 const DRAIN: Duration = Duration::from_secs(4);
 /// What a resumed agent is told when nobody says anything.
@@ -345,6 +347,10 @@ impl Tasks {
             if run.send(Command::Say(text.clone(), taken)).await.is_ok() && takes.await.is_ok() {
                 return Ok(task.info());
             }
+            // Its turn is over and the agent is on its way out: what is said begins the next run.
+            if tokio::time::timeout(LEAVING, task.ended()).await.is_err() {
+                return Err(TaskError::State(format!("The agent of task {id} is ending, and takes its time. Try again in a moment.")));
+            }
         }
         self.go_on(caller, &task, text).await
     }
@@ -382,8 +388,12 @@ impl Tasks {
     async fn go_on(&self, caller: &Caller, task: &Task, text: String) -> Result<TaskInfo, TaskError> {
         let config = self.0.parts.config.borrow().clone();
         check::request(&config, caller, &DispatchTask { prompt: text.clone(), ..task.request() })?;
-        if !task.info().status.is_ended() {
-            return Err(TaskError::State(format!("The task {} waits for an answer to a parked approval: answer that first.", task.id())));
+        match task.info().status {
+            TaskStatus::WaitingApproval => {
+                return Err(TaskError::State(format!("The task {} waits for an answer to a parked approval: answer that first.", task.id())));
+            }
+            status if !status.is_ended() => return Err(TaskError::State(format!("The task {} is {} just now.", task.id(), status.as_str()))),
+            _ => {}
         }
         if task.info().session_id.is_none() {
             return Err(TaskError::State(format!(
