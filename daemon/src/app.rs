@@ -149,7 +149,7 @@ impl App {
 
     /// A caller without a key, for the endpoints that need none.
     pub fn stranger(&self, from: IpAddr) -> Caller {
-        Caller { principal: Arc::clone(&self.nobody), from_node_id: None, job_id: None, from }
+        Caller { principal: Arc::clone(&self.nobody), from_node_id: None, job_id: None, from, for_agent: false }
     }
 
     /// Runs something to its end, also when who asked for it hangs up meanwhile: a change that is made of several steps is made whole.

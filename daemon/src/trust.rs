@@ -97,6 +97,20 @@ pub struct Caller {
     pub job_id: Option<JobId>,
     /// Where the connection came from.
     pub from: IpAddr,
+    /// Whether it is for a coding agent: of this machine, or of the one that passed it on and says so. Then the key's own rights count only as far as an agent's go.
+    pub for_agent: bool,
+}
+
+impl Caller {
+    /// Whether this caller may call an endpoint with these needs.
+    pub fn may(&self, needs: Needs) -> bool {
+        let agents = match needs {
+            Needs::Scope(scope) => Scope::PEER_DEFAULT.contains(&scope),
+            Needs::Nothing | Needs::Local => true,
+            Needs::Peer | Needs::Admin | Needs::Task => false,
+        };
+        self.principal.may(needs) && (agents || !self.for_agent)
+    }
 }
 
 /// All keys that open this node. Cheap to clone.
@@ -283,6 +297,20 @@ mod tests {
         tx.send_replace(config(&admin, None));
         trust.refresh();
         assert!(kai.revoked.is_cancelled() && trust.identify(peer.reveal().as_bytes()).is_none());
+    }
+
+    #[test]
+    fn what_is_for_an_agent_may_do_what_an_agent_may() {
+        for role in [Role::Peer, Role::Owner] {
+            let principal = Arc::new(Principal { role, scopes: Scope::ALL.to_vec(), ..Principal::nobody() });
+            let caller = |for_agent| Caller { principal: Arc::clone(&principal), from_node_id: None, job_id: None, from: [127, 0, 0, 1].into(), for_agent };
+            for scope in Scope::ALL {
+                assert!(caller(false).may(Needs::Scope(scope)));
+                assert_eq!(caller(true).may(Needs::Scope(scope)), Scope::PEER_DEFAULT.contains(&scope), "{scope:?}");
+            }
+            assert!(caller(true).may(Needs::Nothing) && caller(false).may(Needs::Peer));
+            assert!(![Needs::Peer, Needs::Admin, Needs::Task].into_iter().any(|needs| caller(true).may(needs)));
+        }
     }
 
     #[test]

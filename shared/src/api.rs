@@ -38,6 +38,8 @@ pub const MODE_HEADER: &str = "x-loopsy-mode";
 pub const TRANSFER_HEADER: &str = "x-loopsy-transfer-id";
 /// Header with the job's id on the reply of a stream.
 pub const JOB_HEADER: &str = "x-loopsy-job-id";
+/// Header of a request that a node passes on for its owner's agents: it may do no more than they may. Only the node itself sets it.
+pub const ON_BEHALF_HEADER: &str = "x-loopsy-on-behalf";
 
 /// A question and the shape of its answer.
 pub trait Endpoint: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {

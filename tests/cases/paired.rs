@@ -3,7 +3,11 @@
 use serde_json::{Value, json};
 
 use super::pairing::{start, status};
-use crate::support::{Pair, TestDaemon, until};
+use crate::support::{
+    Home, Pair, Sse, TestDaemon,
+    fake_agent::{FakeAgent, Plan},
+    until,
+};
 
 #[test]
 fn a_paired_node_needs_no_restart_and_its_key_opens_nothing_of_the_owners() {
@@ -58,6 +62,58 @@ fn an_agents_key_works_here_and_there_and_decides_nothing() {
     }
     leo.call_as(&agent, "GET", "/api/v1/events?topics=pairing", None).refused(403, 1004);
     assert!(leo.get("/api/v1/at/kai/identity").ok().json()["scopes"].as_array().unwrap().iter().all(|scope| scope != "approve"));
+}
+
+#[test]
+fn a_node_that_may_everything_on_a_peer_lends_it_to_no_agent() {
+    let mut home = Home::init("kai");
+    let _fake = FakeAgent::install(&mut home, "claude", &Plan::begun("s").result("done").step("listen"));
+    let config = std::fs::read_to_string(home.config()).unwrap() + "\nagents:\n  bypassFrom: [leo]\n";
+    std::fs::write(home.config(), config).unwrap();
+    let pair = Pair::of(TestDaemon::new("leo"), TestDaemon::start(home));
+    let (leo, kai, agent) = (&pair.leo, &pair.kai, pair.leo.home.agent_key());
+    let all = ["status", "context", "messages", "transfer", "execute", "ai-tasks", "approve", "terminal"];
+    kai.call("PUT", &format!("/api/v1/peers/{}/scopes", leo.node_id), Some(json!({ "scopes": all }))).ok();
+    assert_eq!(kai.post("/api/v1/terminals", json!({ "command": "cat" })).status, 201);
+    let first = |key: &str, query: &str| Sse::open(leo.address, key, "GET", &format!("/api/v1/at/kai/events{query}"), None, None).next().data;
+    until("the new rights", || (leo.get("/api/v1/at/kai/approvals").status == 200).then_some(()));
+    for query in ["", "?topics=terminals,approvals"] {
+        assert_eq!(first(&leo.key, query)["terminals"].as_array().unwrap().len(), 1, "the owner sees it");
+    }
+    let seen = first(&agent, "");
+    assert!(seen["terminals"] == json!([]) && seen["approvals"] == json!([]) && !seen["peers"].as_array().unwrap().is_empty(), "{seen}");
+    for refused in ["?topics=terminals", "?topics=tasks,approvals", "?topics=t%65rminals", "?fleet=true", "?topics=pairing"] {
+        leo.call_as(&agent, "GET", &format!("/api/v1/at/kai/events{refused}"), None).refused(403, 1004);
+    }
+
+    let bypass = json!({ "prompt": "x", "permissionMode": "bypassPermissions" });
+    leo.call_as(&agent, "POST", "/api/v1/at/kai/ai-tasks", Some(bypass.clone())).refused(403, 6011);
+    assert_eq!(leo.call_as(&agent, "POST", "/api/v1/at/kai/ai-tasks", Some(json!({ "prompt": "x" }))).status, 201);
+    let owners = leo.post("/api/v1/at/kai/ai-tasks", bypass);
+    assert_eq!(owners.status, 201, "{}", owners.text());
+    let id = owners.json()["taskId"].as_str().unwrap().to_owned();
+    until("its end", || (kai.get(&format!("/api/v1/ai-tasks/{id}")).ok().json()["status"] == "completed").then_some(()));
+    for (way, body) in [("message", json!({ "text": "go on" })), ("resume", json!({}))] {
+        leo.call_as(&agent, "POST", &format!("/api/v1/at/kai/ai-tasks/{id}/{way}"), Some(body)).refused(403, 6011);
+    }
+}
+
+#[test]
+fn what_is_asked_for_an_agent_is_limited_where_it_arrives() {
+    let pair = Pair::new();
+    let (leo, kai) = (&pair.leo, &pair.kai);
+    kai.call("PUT", &format!("/api/v1/peers/{}/scopes", leo.node_id), Some(json!({ "scopes": ["status", "approve", "terminal"] }))).ok();
+    until("the new rights", || (leo.get("/api/v1/at/kai/approvals").status == 200).then_some(()));
+    let key = crate::support::paired::key_for(leo, kai);
+    let bearer = format!("Bearer {key}");
+    let marked = [("Authorization", bearer.as_str()), ("x-loopsy-on-behalf", "agent")];
+    let decide = format!("/api/v1/approvals/{}", "0".repeat(32));
+    for (method, target) in [("GET", "/api/v1/approvals"), ("POST", decide.as_str()), ("GET", "/api/v1/terminals")] {
+        kai.raw(method, target, &marked, None).refused(403, 1004);
+        assert_ne!(kai.raw(method, target, &marked[..1], (method == "POST").then_some(b"{}")).status, 403, "{method} {target}");
+    }
+    kai.raw("GET", "/api/v1/events?topics=approvals", &marked, None).refused(403, 1004);
+    kai.raw("GET", "/api/v1/status", &marked, None).ok();
 }
 
 #[test]

@@ -191,7 +191,10 @@ fn admit(app: &App, visitor: &Visitor, spec: &Spec) -> Result<Caller, ApiError> 
         (Err(_), Needs::Nothing) => app.stranger(visitor.from),
         (Err(refusal), _) => return Err(refusal.clone()),
     };
-    if !caller.principal.may(spec.needs) {
+    if !caller.may(spec.needs) {
+        if caller.principal.may(spec.needs) {
+            return Err(ApiError::new(Code::ScopeMissing, "This was asked for a coding agent, and agents may not do it, whatever the key may."));
+        }
         let missing = match spec.needs {
             Needs::Scope(scope) => format!("the scope `{}`", scope.as_str()),
             Needs::Peer => "the key of another machine".to_owned(),

@@ -11,7 +11,8 @@ use http_body::Body as _;
 use http_body_util::{BodyExt, Collected, Limited};
 use loopsy_shared::{
     api::{
-        ApiError, Code, Endpoint, JOB_HEADER, Needs, REGISTRY,
+        ApiError, Code, Endpoint, JOB_HEADER, Needs, ON_BEHALF_HEADER, REGISTRY,
+        events::WatchEvents,
         execute::{Execute, ExecuteStream},
         wire,
     },
@@ -19,11 +20,11 @@ use loopsy_shared::{
     id::JobId,
 };
 
-use super::{error, gate::Visitor};
+use super::{error, gate::Visitor, routes::events};
 use crate::{
     app::App,
     peers::{PeerError, Reached},
-    trust::Principal,
+    trust::Caller,
 };
 
 mod lifetime;
@@ -36,7 +37,8 @@ const SMALL: u64 = 64 << 10;
 const LONGEST_REFUSAL: usize = 64 << 10;
 
 /// Headers that belong to one connection, or to the caller alone. Everything else travels.
-const STAYS_HERE: [HeaderName; 12] = [
+const STAYS_HERE: [HeaderName; 13] = [
+    HeaderName::from_static(ON_BEHALF_HEADER),
     header::CONNECTION,
     header::HOST,
     header::AUTHORIZATION,
@@ -69,8 +71,7 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     if !caller.principal.may(Needs::Local) {
         return Err(ApiError::new(Code::ScopeMissing, "Only the owner may reach other nodes through this one."));
     }
-    let target = target(request.uri())?;
-    agents_may(&caller.principal, request.method(), &target)?;
+    let target = agents_may(&caller, request.method(), target(request.uri())?)?;
     let name = path.ok_or_else(super::endpoint::not_utf8)?.iter().find_map(|(field, value)| (field == "peer").then_some(value)).unwrap_or_default();
     let mut peer = app.peers.reach(name).await?;
 
@@ -84,6 +85,10 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
     }
     if let Ok(own) = HeaderValue::from_str(app.node_id.as_str()) {
         headers.entry("x-loopsy-node-id").or_insert(own);
+    }
+    if caller.for_agent {
+        // The peer decides by this node's key, which may do more than an agent.
+        headers.insert(ON_BEHALF_HEADER, HeaderValue::from_static("agent"));
     }
     // The length, where it is known, travels as a header.
     let body = if body.is_end_stream() { client::Body::default() } else { client::Body::wrap_stream(body.into_data_stream()) };
@@ -140,13 +145,16 @@ async fn pass(app: &App, visitor: &Visitor, path: Option<&RawPathParams>, mut re
 }
 
 /// An agent may ask of a peer what it may ask here, and no more, although the key that this node has for the peer could.
-fn agents_may(principal: &Principal, method: &Method, target: &str) -> Result<(), ApiError> {
-    if principal.is_owner() {
-        return Ok(());
+fn agents_may(caller: &Caller, method: &Method, target: String) -> Result<String, ApiError> {
+    if caller.principal.is_owner() && !caller.for_agent {
+        return Ok(target);
     }
-    let path = target.split('?').next().unwrap_or(target);
+    let (path, query) = target.split_once('?').map_or((target.as_str(), None), |(path, query)| (path, Some(query)));
     match REGISTRY.iter().find(|entry| entry.spec.matches(method.as_str(), path)) {
-        Some(entry) if principal.may(entry.spec.needs) => Ok(()),
+        Some(entry) if entry.spec.name == WatchEvents::SPEC.name && caller.may(entry.spec.needs) => {
+            Ok(wire::split(&events::at_peer(caller, wire::join(&[], query, b"")?)?)?.target)
+        }
+        Some(entry) if caller.may(entry.spec.needs) => Ok(target),
         _ => Err(ApiError::new(Code::ScopeMissing, "The agents' key may not do this, on a peer no more than here.")),
     }
 }
@@ -191,7 +199,12 @@ fn travelling(headers: &HeaderMap) -> HeaderMap {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use loopsy_shared::api::Scope;
+
     use super::*;
+    use crate::trust::{Principal, Role};
 
     #[test]
     fn the_rest_of_the_path_travels_byte_for_byte() {
@@ -205,6 +218,31 @@ mod tests {
     }
 
     #[test]
+    fn an_agent_watches_of_a_peer_what_it_may_watch_here() {
+        let caller = |role, scopes: &[_]| Caller {
+            principal: Arc::new(Principal { role, scopes: scopes.to_vec(), ..Principal::nobody() }),
+            from_node_id: None,
+            job_id: None,
+            from: [127, 0, 0, 1].into(),
+            for_agent: role == Role::Agent,
+        };
+        let agent = caller(Role::Agent, &Scope::PEER_DEFAULT);
+        let asked = |caller: &Caller, query: &str| agents_may(caller, &Method::GET, format!("/api/v1/events{query}"));
+        let all = "topics=peers%2Cjobs%2Ccontext%2Ctasks";
+        for query in ["", "?", "?prefix="] {
+            assert!(asked(&agent, query).is_ok_and(|target| target.contains(all)), "{query}: {:?}", asked(&agent, query));
+        }
+        let target = asked(&agent, "?since=1-2&topics=tasks,%20jobs").expect("allowed");
+        assert!(target.contains("topics=tasks%2Cjobs") && target.contains("since=1-2"), "{target}");
+        for refused in ["?topics=approvals", "?topics=peers,terminals", "?topics=p%65ers,terminal%73", "?topics=pairing", "?fleet=true"] {
+            assert_eq!(asked(&agent, refused).expect_err(refused).code, Code::ScopeMissing);
+        }
+        assert_eq!(asked(&agent, "?topics=peers&topics=approvals").expect_err("twice").code, Code::InvalidRequest);
+        assert_eq!(agents_may(&agent, &Method::GET, "/api/v1/%65vents".to_owned()).expect_err("another spelling").code, Code::ScopeMissing);
+        assert_eq!(asked(&caller(Role::Owner, &[]), "?topics=approvals").as_deref(), Ok("/api/v1/events?topics=approvals"));
+    }
+
+    #[test]
     fn credentials_and_connection_headers_stay() {
         let mut headers = HeaderMap::new();
         for (name, value) in [
@@ -214,6 +252,7 @@ mod tests {
             ("x-hop", "1"),
             ("content-type", "a/b"),
             ("range", "0"),
+            (ON_BEHALF_HEADER, "agent"),
             ("sec-fetch-site", "none"),
         ] {
             headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));

@@ -21,7 +21,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use loopsy_shared::{
     api::{
-        ApiError, Code, Endpoint, JOB_HEADER, TRANSFER_HEADER,
+        ApiError, Code, Endpoint, JOB_HEADER, ON_BEHALF_HEADER, TRANSFER_HEADER,
         events::WatchEvents,
         node::{Reload, RotateKey},
         peers::LeavePeer,
@@ -196,7 +196,9 @@ fn identify(app: &App, headers: &HeaderMap, link: &Link) -> Result<Caller, ApiEr
     }
     let from_node_id = headers.get("x-loopsy-node-id").and_then(|value| value.to_str().ok()).map(|id| id.chars().take(128).collect());
     let job_id = headers.get(JOB_HEADER).and_then(|id| id.to_str().ok()).filter(|id| JobId::is_well_formed(id)).map(JobId::from);
-    Ok(Caller { principal, from_node_id, job_id, from })
+    // Whoever says so has less than the key has, never more.
+    let for_agent = principal.role == Role::Agent || headers.contains_key(ON_BEHALF_HEADER);
+    Ok(Caller { principal, from_node_id, job_id, from, for_agent })
 }
 
 /// Whether a key may travel as this one did. A paired peer's key counts only together with its certificate, so that a stolen key opens nothing; the owner's key

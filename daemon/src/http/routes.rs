@@ -8,7 +8,7 @@ use crate::app::App;
 mod ai_tasks;
 mod approvals;
 mod context;
-mod events;
+pub(super) mod events;
 mod execute;
 mod health;
 mod node;

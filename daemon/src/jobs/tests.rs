@@ -28,7 +28,7 @@ impl Fixture {
         Self {
             jobs,
             config,
-            caller: Caller { principal: Arc::new(principal), from_node_id: None, job_id: None, from: std::net::Ipv4Addr::LOCALHOST.into() },
+            caller: Caller { principal: Arc::new(principal), from_node_id: None, job_id: None, from: std::net::Ipv4Addr::LOCALHOST.into(), for_agent: false },
             dir,
         }
     }

@@ -77,7 +77,11 @@ pub(super) fn prompt(text: &str) -> Result<(), TaskError> {
 /// What an agent does unasked, only those may say who could do it themselves.
 fn rights(config: &Config, caller: &Caller, request: &DispatchTask) -> Result<(), TaskError> {
     let who = &caller.principal;
-    if request.permission_mode == PermissionMode::BypassPermissions && !who.is_owner() && !config.agents.bypass_from.contains(&who.name) {
+    let bypass = request.permission_mode == PermissionMode::BypassPermissions;
+    if bypass && caller.for_agent {
+        return Err(TaskError::Denied("Agents may not start tasks that ask nothing (`bypassPermissions`): that is for a person to say.".to_owned()));
+    }
+    if bypass && !who.is_owner() && !config.agents.bypass_from.contains(&who.name) {
         return Err(TaskError::Denied(format!(
             "`{}` may not start tasks that ask nothing (`bypassPermissions`): `agents.bypassFrom` in this node's config.yaml does not name it.",
             inert(&who.name)
@@ -157,7 +161,7 @@ mod tests {
 
     fn caller(role: Role, name: &str, scopes: &[Scope]) -> Caller {
         let principal = Principal { name: name.to_owned(), role, scopes: scopes.to_vec(), ..Principal::nobody() };
-        Caller { principal: Arc::new(principal), from_node_id: None, job_id: None, from: IpAddr::from([127, 0, 0, 1]) }
+        Caller { principal: Arc::new(principal), from_node_id: None, job_id: None, from: IpAddr::from([127, 0, 0, 1]), for_agent: role == Role::Agent }
     }
 
     fn task(change: impl FnOnce(&mut DispatchTask)) -> DispatchTask {
@@ -202,7 +206,11 @@ mod tests {
         assert!(matches!(request(&config, &kai, &bypass), Err(TaskError::Denied(_))));
         assert!(matches!(request(&config, &caller(Role::Agent, "agent", &[Scope::AiTasks, Scope::Execute]), &bypass), Err(TaskError::Denied(_))));
         let mut trusting = Config::default();
-        trusting.agents.bypass_from = vec!["kai".to_owned()];
+        trusting.agents.bypass_from = vec!["kai".to_owned(), "agent".to_owned()];
+        let agents = [kai.clone(), caller(Role::Owner, "admin", &[]), caller(Role::Agent, "agent", &[Scope::AiTasks, Scope::Execute])];
+        for agent in agents.map(|caller| Caller { for_agent: true, ..caller }) {
+            assert!(matches!(request(&trusting, &agent, &bypass), Err(TaskError::Denied(_))), "{agent:?}");
+        }
         assert!(request(&trusting, &kai, &bypass).is_ok() && request(&config, &caller(Role::Owner, "admin", &[]), &bypass).is_ok());
         let only_tasks = caller(Role::Peer, "kai", &[Scope::AiTasks]);
         for unasked in [task(|task| task.allowed_tools = vec!["Bash".to_owned()]), task(|task| task.permission_mode = PermissionMode::AcceptEdits)] {

@@ -104,7 +104,8 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut comma
                 size: request.size.map_or(SIZE, |(cols, rows)| TerminalSize { cols, rows }),
                 task_id: Some(task.id().clone()),
             };
-            let owner = Caller { principal: std::sync::Arc::clone(&principal), from_node_id: None, job_id: None, from: [127, 0, 0, 1].into() };
+            let owner =
+                Caller { principal: std::sync::Arc::clone(&principal), from_node_id: None, job_id: None, from: [127, 0, 0, 1].into(), for_agent: false };
             let terminal = parts.terminals.open(&owner, opening).await?;
             task.update(shared, |info| info.terminal_id = Some(id)).await;
             Agent::on_screen(terminal)

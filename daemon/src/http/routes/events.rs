@@ -28,9 +28,7 @@ pub(super) fn mount(routes: Routes) -> Routes {
 
 async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMap) -> Result<Response, ApiError> {
     let topics = topics(&caller, request.topics.as_deref())?;
-    if request.fleet && !caller.principal.is_owner() {
-        return Err(ApiError::new(Code::ScopeMissing, "Only the owner may watch this node's peers through it: peers of peers are nothing to each other."));
-    }
+    fleet(&caller, &request)?;
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()).or(request.since.as_deref());
     let position = last.and_then(|id| app.events.resume(id));
     let resumed = position.is_some();
@@ -52,20 +50,42 @@ async fn watch(app: App, caller: Caller, request: WatchEvents, headers: HeaderMa
     Ok(response)
 }
 
-/// The topics asked for, as far as the key may see them. Transfers touch this node's own files and are the owner's.
-fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError> {
-    let may = |topic: Topic| {
-        caller.principal.may(match topic {
-            Topic::Peers => Needs::Scope(Scope::Status),
-            Topic::Jobs => Needs::Scope(Scope::Execute),
-            Topic::Context => Needs::Scope(Scope::Context),
-            Topic::Transfers => Needs::Local,
-            Topic::Pairing => Needs::Admin,
-            Topic::Tasks => Needs::Scope(Scope::AiTasks),
-            Topic::Approvals => Needs::Scope(Scope::Approve),
-            Topic::Terminals => Needs::Scope(Scope::Terminal),
-        })
+/// What may be asked of a peer's stream for somebody who is not the owner: the peer knows this node's key alone, which may see more than the caller.
+pub(in crate::http) fn at_peer(caller: &Caller, request: WatchEvents) -> Result<WatchEvents, ApiError> {
+    fleet(caller, &request)?;
+    let topics = match request.topics.as_deref() {
+        wanted @ Some(_) => topics(caller, wanted)?,
+        // Without those that a node shows to nobody else: a peer refuses them when they are named.
+        None => Topic::ALL.into_iter().filter(|topic| matches!(needs(*topic), Needs::Scope(_)) && caller.may(needs(*topic))).collect(),
     };
+    let topics: Vec<&str> = topics.into_iter().map(Topic::as_str).collect();
+    Ok(WatchEvents { topics: Some(topics.join(",")), ..request })
+}
+
+fn fleet(caller: &Caller, request: &WatchEvents) -> Result<(), ApiError> {
+    if request.fleet && (caller.for_agent || !caller.principal.is_owner()) {
+        return Err(ApiError::new(Code::ScopeMissing, "Only the owner may watch this node's peers through it: peers of peers are nothing to each other."));
+    }
+    Ok(())
+}
+
+/// What a topic asks for. Transfers touch this node's own files and are the owner's.
+fn needs(topic: Topic) -> Needs {
+    match topic {
+        Topic::Peers => Needs::Scope(Scope::Status),
+        Topic::Jobs => Needs::Scope(Scope::Execute),
+        Topic::Context => Needs::Scope(Scope::Context),
+        Topic::Transfers => Needs::Local,
+        Topic::Pairing => Needs::Admin,
+        Topic::Tasks => Needs::Scope(Scope::AiTasks),
+        Topic::Approvals => Needs::Scope(Scope::Approve),
+        Topic::Terminals => Needs::Scope(Scope::Terminal),
+    }
+}
+
+/// The topics asked for, as far as the caller may see them.
+fn topics(caller: &Caller, wanted: Option<&str>) -> Result<Vec<Topic>, ApiError> {
+    let may = |topic: Topic| caller.may(needs(topic));
     let Some(wanted) = wanted else { return Ok(Topic::ALL.into_iter().filter(|topic| may(*topic)).collect()) };
     let mut topics = Vec::new();
     for word in wanted.split(',').map(str::trim).filter(|word| !word.is_empty()) {
