@@ -68,8 +68,8 @@ impl Guesser {
             self.any_path("it goes to more than one directory");
             return;
         }
+        self.guess.paths.push(PathBuf::from(&resolved));
         self.bases.push(resolved);
-        self.path(places, ".");
     }
 
     /// A command of a shell: its words, and the directory that it goes through unasked.
