@@ -121,6 +121,9 @@ impl Guesser {
 
     /// A word that may be a path, or have one glued to something else.
     pub(super) fn word(&mut self, places: &Places, word: &str) {
+        if self.seen.len() >= MOST_PLACES {
+            return self.any_path("it has more or longer words than are looked at");
+        }
         if word.contains("file:") && word.contains('%') {
             self.any_path("it names a file in a way that is not followed");
         }
@@ -141,11 +144,11 @@ impl Guesser {
     }
 
     fn path(&mut self, places: &Places, path: &str) {
-        if path.is_empty() || self.seen.contains(path) && path != "." {
-            return;
-        }
         if path.len() > MOST_WORD || self.seen.len() >= MOST_PLACES {
             return self.any_path("it has more or longer words than are looked at");
+        }
+        if path.is_empty() || self.seen.contains(path) && path != "." {
+            return;
         }
         if path.strip_prefix('~').is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
             self.any_path("it names another home directory");
