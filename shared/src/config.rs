@@ -261,10 +261,12 @@ pub struct Rule {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub tool: Option<String>,
     /// A command with its first arguments, such as `git log`, `cargo test --*` or `rm`. Every command of a command line must fit a rule that allows; one that fits is
-    /// enough for a rule that denies or asks. `*` stands for any text within a word, `;` at the end says that no more words may follow.
+    /// enough for a rule that denies or asks. `*` stands for any text within a word, `;` at the end says that no more words may follow. Where a command only may fit a
+    /// rule that denies, or a tool that nobody knows may run it, a person is asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub command: Option<String>,
     /// A file or directory with all below it, absolute, below `~`, or `.` for the working directory. Every path of an input must fit a rule that allows.
+    /// Without `tool`, a rule that allows is for tools that read and change files only. Where an input only may lead to a path that a rule denies, a person is asked.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub path: Option<String>,
     /// Who started the task: a peer by the name of its key, or `owner`.

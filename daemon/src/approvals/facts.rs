@@ -4,6 +4,7 @@
 
 mod diff;
 mod flags;
+pub(crate) mod guess;
 mod paths;
 pub(crate) mod shell;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use serde_json::Value;
 use self::{
     diff::OnDisk,
     flags::Flags,
+    guess::{Guess, Guesser},
     paths::Places,
     shell::Shell,
     tools::{Change, Command},
@@ -26,6 +28,8 @@ pub(crate) use self::{paths::real, tools::ToolKind};
 
 /// Paths of one input that are shown.
 const MOST_PATHS: usize = 64;
+/// Words of a command line that are looked at for paths to show.
+const MOST_WORDS: usize = 1024;
 /// Longest path.
 const MOST_PATH: usize = 4096;
 
@@ -48,23 +52,25 @@ pub(crate) struct Facts {
     pub(crate) flags: Vec<String>,
     /// Why a person has to be asked whatever the rules allow, for people.
     pub(crate) unclear: Option<String>,
+    /// What it may name beside all this.
+    pub(crate) guess: Guess,
 }
 
 impl Facts {
     /// Nothing is known, for this reason.
     pub(crate) fn unknown(why: String) -> Self {
-        let (commands, found, paths, writes) = (None, Vec::new(), Vec::new(), Vec::new());
-        Self { kind: ToolKind::Other, commands, found, paths, writes, diff: None, flags: vec![inert(&why).into_owned()], unclear: Some(why) }
+        Self { flags: vec![inert(&why).into_owned()], unclear: Some(why), ..Self::none(ToolKind::Other) }
+    }
+
+    fn none(kind: ToolKind) -> Self {
+        let (commands, found, paths, writes, flags) = (None, Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        Self { kind, commands, found, paths, writes, diff: None, flags, unclear: None, guess: Guess::default() }
     }
 
     /// Finds out about a use of a tool. Blocks.
     pub(crate) fn of(agent: &str, tool: &str, input: &Value, extra_paths: &[String], cwd: &Path, home: &Path) -> Self {
         let kind = tools::kind(agent, tool, input);
-        let finder = Finder {
-            places: Places::new(cwd, home),
-            flags: Flags::default(),
-            facts: Self { kind, commands: None, found: Vec::new(), paths: Vec::new(), writes: Vec::new(), diff: None, flags: Vec::new(), unclear: None },
-        };
+        let finder = Finder { places: Places::new(cwd, home), flags: Flags::default(), guesser: Guesser::default(), facts: Self::none(kind) };
         finder.find(tool, input, extra_paths)
     }
 }
@@ -72,6 +78,7 @@ impl Facts {
 struct Finder {
     places: Places,
     flags: Flags,
+    guesser: Guesser,
     facts: Facts,
 }
 
@@ -80,11 +87,13 @@ impl Finder {
         match self.facts.kind {
             ToolKind::Shell => self.shell(input),
             ToolKind::Fetch => self.fetch(input),
+            ToolKind::Other => self.other(input),
             _ => {}
         }
         let writes = self.facts.kind == ToolKind::Edit;
         let mut named = tools::paths(input);
         if self.facts.kind == ToolKind::Read {
+            named.iter().filter_map(|path| begin(path)).for_each(|place| self.guesser.word(&self.places, place));
             named.extend(pattern(tool, input));
             if named.is_empty() {
                 named.push(".".to_owned());
@@ -100,7 +109,7 @@ impl Finder {
             self.changes(input);
         }
         self.flags.hidden(input);
-        Facts { flags: self.flags.done(), ..self.facts }
+        Facts { flags: self.flags.done(), guess: self.guesser.done(), ..self.facts }
     }
 
     fn unclear(&mut self, why: &str) {
@@ -140,12 +149,9 @@ impl Finder {
                 self.flags.add(format!("works in another directory: {}", place.resolved));
             }
         }
-        let words: Vec<String> = commands.iter().flat_map(|words| words.iter().skip(1)).filter_map(|word| path_of(word)).take(MOST_PATHS).collect();
-        for word in words {
-            if is_evident(&word) || self.places.is_link(&word) {
-                self.path(&word, false);
-            }
-        }
+        moves.iter().map(String::as_str).chain(tools::directory(input)).for_each(|place| self.guesser.base(&self.places, place));
+        writes.iter().chain(&reads).for_each(|file| self.guesser.word(&self.places, file));
+        self.words(&commands);
         let moved = !moves.is_empty() && writes.iter().any(|file| !is_stream(file));
         let unclear = unclear
             .or_else(|| away.then(|| "it works in another directory".to_owned()))
@@ -157,6 +163,51 @@ impl Finder {
             }
             None => self.facts.commands = Some(commands),
         }
+    }
+
+    /// Paths among the words of commands: those that look like some, and what others may be.
+    fn words(&mut self, commands: &[Vec<String>]) {
+        commands.iter().for_each(|words| self.guesser.command(&self.places, words));
+        let words = commands.iter().flat_map(|words| words.iter().skip(1)).take(MOST_WORDS).filter_map(|word| path_of(word));
+        for word in words.collect::<Vec<_>>() {
+            if is_evident(&word) || self.places.is_link(&word) {
+                if self.facts.paths.len() >= MOST_PATHS {
+                    return self.guesser.any_path("it names more paths than are looked at");
+                }
+                self.path(&word, false);
+            }
+        }
+    }
+
+    /// A tool that nobody knows: what it calls a command is one for the rules that deny, in whichever shell.
+    fn other(&mut self, input: &Value) {
+        self.guesser.unknown(&self.places, input);
+        let given = tools::command(input);
+        let args = tools::arguments(input);
+        let mut shells = Vec::new();
+        if let Some(Command::Line(line)) = &given {
+            shells.push(shell::read(line));
+        }
+        let words = match given {
+            Some(Command::Words(words)) => words,
+            Some(Command::Line(program)) if !args.is_empty() => vec![program],
+            _ => Vec::new(),
+        };
+        if !words.is_empty() {
+            shells.push(shell::read_words(&words.into_iter().chain(args).collect::<Vec<_>>()));
+        }
+        for Shell { commands, carriers, moves, unclear, .. } in shells {
+            if unclear.is_some() {
+                self.guesser.any_command();
+                self.guesser.any_path("its command is not understood");
+            }
+            moves.iter().for_each(|place| self.guesser.base(&self.places, place));
+            commands.iter().for_each(|words| self.guesser.command(&self.places, words));
+            self.facts.found.extend(commands.into_iter().chain(carriers));
+        }
+        tools::directory(input).into_iter().for_each(|place| self.guesser.base(&self.places, place));
+        self.also_known_as();
+        self.flags.commands(&self.facts.found);
     }
 
     /// Programs by the names of the files that they link to, beside their own.
@@ -173,6 +224,7 @@ impl Finder {
 
     fn fetch(&mut self, input: &Value) {
         let url = ["url", "uri", "query"].iter().find_map(|name| input.get(name)?.as_str());
+        self.guesser.texts(&self.places, input);
         self.flags.add(url.map_or_else(|| "uses the network".to_owned(), |url| format!("uses the network: {url}")));
     }
 
@@ -276,16 +328,25 @@ const MOST_AFTER: usize = 4 << 20;
 /// The directory that a pattern of files begins with, where it may be another one than the working directory.
 fn pattern(tool: &str, input: &Value) -> Vec<String> {
     let names: &[&str] = if tool.eq_ignore_ascii_case("grep") { &["glob", "include"] } else { &["pattern", "glob", "include"] };
-    let patterns = names.iter().filter_map(|name| input.get(name)?.as_str());
-    let away = patterns.filter(|pattern| pattern.starts_with(['/', '~']) || pattern.contains(".."));
+    let patterns = names.iter().filter_map(|name| input.get(name)).flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let away = patterns.filter_map(Value::as_str).filter(|pattern| pattern.starts_with(['/', '~']) || pattern.contains(".."));
     away.map(|pattern| {
         if pattern.contains("..") && !pattern.starts_with(['/', '~']) {
-            "/".to_owned()
-        } else {
-            pattern.split(['*', '?', '[', '{']).next().unwrap_or("/").to_owned()
+            return "/".to_owned();
         }
+        begin(pattern).unwrap_or(pattern).to_owned()
     })
     .collect()
+}
+
+/// The directory before the first part of a path that may stand for more than one name.
+fn begin(path: &str) -> Option<&str> {
+    let at = path.find(['*', '?', '[', '{'])?;
+    Some(match path[..at].rfind('/') {
+        Some(slash) => &path[..=slash],
+        None if path.starts_with('~') => "/",
+        None => ".",
+    })
 }
 
 fn is_stream(file: &str) -> bool {

@@ -6,20 +6,27 @@
 //! A `command` is compared word by word with the beginning of a command: `git log` fits `git log --oneline` and `/usr/bin/git log`. A `*` within a word stands for
 //! any text there; as a word of its own it stands for one whole word, or, at the end, for any number of them. A `;` at the end says that no more words may follow.
 //! A rule that denies or asks knows a program wherever it lies; one that allows, only where the system has it.
+//!
+//! A rule that denies or asks also counts, as a question, where it only may fit: a word that is known when the command runs, an option before a subcommand, a directory
+//! above a path, a tool whose input nobody knows and that no rule allows by its name.
 
 use std::path::Path;
 
 use loopsy_shared::{
-    api::approvals::{Approval, ApprovalKind, ResolvedPath, Verdict},
+    api::approvals::{ResolvedPath, Verdict},
     config::{Rule, RuleVerdict},
     text::inert,
 };
 
-use super::facts::{Facts, ToolKind, real, shell};
-use crate::jobs::policy::normal;
+use super::facts::{Facts, ToolKind, real};
 
+mod fit;
+mod offer;
 #[cfg(test)]
 mod tests;
+
+use self::fit::{Fit, fits, like, words_of};
+pub(crate) use self::offer::rules_from;
 
 /// Who asks, and where.
 #[derive(Debug, Clone, Copy)]
@@ -38,18 +45,11 @@ pub(crate) struct RuleContext<'a> {
     pub(crate) home: &'a Path,
 }
 
-/// Whether a rule fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Fit {
-    No,
-    /// A word is only known when the command runs.
-    Maybe,
-    Yes,
-}
-
 /// What the rules do with it. Follows links of paths that rules name, and so may wait for a disk.
 pub(crate) fn decide(rules: &[Rule], facts: &Facts, context: &RuleContext<'_>) -> Verdict {
-    let judge = Judge { facts, context };
+    let judge = Judge { facts, context, named: false };
+    let named = rules.iter().any(|rule| rule.verdict == RuleVerdict::Allow && rule.command.is_none() && judge.names(rule) && judge.concerns(rule));
+    let judge = Judge { named, ..judge };
     let commands = || facts.found.iter().map(|words| shown(words)).collect();
     let by = |verdict: RuleVerdict, index: usize, why: String| Verdict {
         verdict,
@@ -96,6 +96,8 @@ pub(crate) fn decide(rules: &[Rule], facts: &Facts, context: &RuleContext<'_>) -
 struct Judge<'a> {
     facts: &'a Facts,
     context: &'a RuleContext<'a>,
+    /// Whether a rule that allows says the name of the tool.
+    named: bool,
 }
 
 impl Judge<'_> {
@@ -105,6 +107,11 @@ impl Judge<'_> {
         let tool = rule.tool.as_ref().is_none_or(|tool| like(tool, self.context.tool) || tool == self.facts.kind.name());
         let repository = rule.repository.as_ref().is_none_or(|named| self.context.repository.is_some_and(|found| real(&self.place(named)).0 == real(found).0));
         named(&rule.agent, self.context.agent) && tool && named(&rule.peer, self.context.peer.unwrap_or("owner")) && repository
+    }
+
+    /// Whether a rule means this tool by its name: neither every tool, nor every tool of a kind.
+    fn names(self, rule: &Rule) -> bool {
+        rule.tool.as_ref().is_some_and(|tool| tool.contains(|c| c != '*') && like(tool, self.context.tool))
     }
 
     fn place(self, named: &str) -> std::path::PathBuf {
@@ -121,21 +128,46 @@ impl Judge<'_> {
 
     /// Whether anything in it fits a rule that denies or asks, and what.
     fn hits(self, rule: &Rule) -> (Fit, String) {
-        let mut best = (Fit::Yes, format!("`{}`", inert(self.context.tool)));
+        let tool = || format!("`{}`", inert(self.context.tool));
+        let mut best = (Fit::Yes, tool());
         if let Some(pattern) = &rule.command {
             let fits = self.facts.found.iter().map(|words| (fits(pattern, words, false), format!("The command `{}`", shown(words))));
             best = fits.max_by_key(|(fit, _)| *fit).unwrap_or((Fit::No, String::new()));
+            if best.0 == Fit::No && self.may_run(pattern) {
+                best = (Fit::Maybe, tool());
+            }
         }
         if let Some(named) = &rule.path {
             match self.facts.paths.iter().find(|path| self.within(path, named)) {
                 Some(path) if rule.command.is_none() => best.1 = format!("The path `{}`", inert(&path.resolved)),
                 Some(_) => {}
                 // A path is not said in a command that is not understood.
-                None if self.facts.unclear.is_some() => best.0 = best.0.min(Fit::Maybe),
+                None if self.facts.unclear.is_some() || self.may_touch(named) => best.0 = best.0.min(Fit::Maybe),
                 None => return (Fit::No, String::new()),
             }
         }
         best
+    }
+
+    /// Whether a tool that nobody knows may run a command.
+    fn may_run(self, pattern: &str) -> bool {
+        let guess = &self.facts.guess;
+        self.facts.kind == ToolKind::Other && (guess.any_command || self.is_opaque() || words_of(pattern, &guess.words))
+    }
+
+    /// Whether a path may be touched that is not said to be: a word may lead there, or a directory above it may be gone through.
+    fn may_touch(self, named: &str) -> bool {
+        let guess = &self.facts.guess;
+        let denied = real(&self.place(named)).0;
+        let inside = matches!(self.facts.kind, ToolKind::Shell | ToolKind::Other) && real(self.context.cwd).0.starts_with(&denied);
+        let meets = |path: &Path| path.starts_with(&denied) || denied.starts_with(path);
+        let said = self.facts.paths.iter().any(|path| meets(Path::new(&path.resolved)));
+        inside || said || guess.any_path.is_some() || self.is_opaque() || guess.paths.iter().any(|path| meets(path))
+    }
+
+    /// Whether nobody knows what the tool does with its input, and no rule trusts it by its name.
+    fn is_opaque(self) -> bool {
+        self.facts.guess.opaque && !self.named
     }
 
     /// The rule that allows it, or what none allows.
@@ -153,7 +185,7 @@ impl Judge<'_> {
         for words in commands {
             let rule = rules.iter().find(|(_, rule)| match (&rule.command, &rule.path) {
                 (Some(pattern), None) => fits(pattern, words, true) == Fit::Yes,
-                (Some(pattern), Some(named)) => fits(pattern, words, true) == Fit::Yes && self.facts.paths.iter().all(|path| self.within(path, named)),
+                (Some(pattern), Some(named)) => fits(pattern, words, true) == Fit::Yes && self.stays(named),
                 (None, Some(_)) => false, // says where may be written, not what may be run
                 (None, None) => true,
             });
@@ -170,72 +202,29 @@ impl Judge<'_> {
         first.ok_or_else(|| "a command line without commands".to_owned())
     }
 
+    /// Whether nothing that a command line names, or may name, is elsewhere.
+    fn stays(self, named: &str) -> bool {
+        let place = real(&self.place(named)).0;
+        let guess = &self.facts.guess;
+        guess.any_path.is_none() && self.facts.paths.iter().all(|path| self.within(path, named)) && guess.paths.iter().all(|path| path.starts_with(&place))
+    }
+
     fn paths_covered(self, rules: &[(usize, &Rule)]) -> Result<usize, String> {
         let rules: Vec<&(usize, &Rule)> = rules.iter().filter(|(_, rule)| rule.command.is_none()).collect();
         if let Some((index, _)) = rules.iter().find(|(_, rule)| rule.path.is_none()) {
             return Ok(*index);
         }
+        // A path says where a tool may read and write: of one that does other things, it says nothing unless the rule means this very tool, and of what it runs, never.
+        let limited = matches!(self.facts.kind, ToolKind::Edit | ToolKind::Read);
         let mut first = None;
         for path in &self.facts.paths {
-            let rule = rules.iter().find(|(_, rule)| rule.path.as_ref().is_some_and(|named| self.within(path, named)));
+            let fits = |rule: &Rule| limited || self.facts.found.is_empty() && self.names(rule);
+            let rule = rules.iter().find(|(_, rule)| fits(rule) && rule.path.as_ref().is_some_and(|named| self.within(path, named)));
             let (index, _) = rule.ok_or_else(|| format!("`{}` with the path `{}`", inert(self.context.tool), inert(&path.resolved)))?;
             first = first.or(Some(*index));
         }
         first.ok_or_else(|| format!("`{}`", inert(self.context.tool)))
     }
-}
-
-/// Whether a command begins as a pattern says. `strict` is for rules that allow: a program that lies anywhere is not the one that is meant.
-fn fits(pattern: &str, words: &[String], strict: bool) -> Fit {
-    let mut parts: Vec<&str> = pattern.split_whitespace().collect();
-    let whole = parts.last() == Some(&";");
-    if whole || parts.len() > 1 && parts.last() == Some(&"*") {
-        parts.pop();
-    }
-    let (Some((program, arguments)), Some((word, args))) = (parts.split_first(), words.split_first()) else { return Fit::No };
-    let named = if program.contains('/') { like(program, word) } else { (!strict || shell::is_systems(word)) && like(&program.to_lowercase(), &normal(word)) };
-    let mut fit = if named {
-        Fit::Yes
-    } else if !strict && shell::is_uncertain(word) {
-        Fit::Maybe
-    } else {
-        return Fit::No;
-    };
-    if args.len() < arguments.len() {
-        // Words that are only known later may become more than one.
-        return if !strict && args.iter().any(|arg| shell::is_uncertain(arg)) { Fit::Maybe } else { Fit::No };
-    }
-    for (part, arg) in arguments.iter().zip(args) {
-        if like(part, arg) {
-            continue;
-        }
-        // `git -C x push` is `git push` to git, and what is only known later may be anything.
-        let between = arg.starts_with('-') && follow(arguments, args);
-        return if !strict && (between || shell::is_uncertain(arg)) { Fit::Maybe } else { Fit::No };
-    }
-    if whole && args.len() > arguments.len() {
-        fit = if !strict && args.iter().any(|arg| shell::is_uncertain(arg)) { Fit::Maybe } else { Fit::No };
-    }
-    fit
-}
-
-/// Whether words come in this order, whatever is between them.
-fn follow(parts: &[&str], words: &[String]) -> bool {
-    let mut words = words.iter();
-    parts.iter().all(|part| words.any(|word| like(part, word)))
-}
-
-/// Whether a text is as a pattern says, in which `*` stands for any text.
-fn like(pattern: &str, text: &str) -> bool {
-    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut text) = text.strip_prefix(start) else { return false };
-    let mut parts: Vec<&str> = rest.split('*').collect();
-    let end = parts.pop().unwrap_or_default();
-    for part in parts {
-        let Some(at) = text.find(part) else { return false };
-        text = &text[at + part.len()..];
-    }
-    text.ends_with(end)
 }
 
 /// A command for people, on one line and not too long.
@@ -263,38 +252,4 @@ pub(crate) fn describe(rule: &Rule) -> String {
         .into_iter()
         .filter_map(|(name, value)| value.as_ref().map(|value| format!(" {name}=\"{}\"", inert(value))))
         .fold(verdict.to_owned(), |text, field| text + &field)
-}
-
-/// The narrowest rules that would have allowed it: one for each command, or for each path. None where no rule could.
-pub(crate) fn rules_from(approval: &Approval, facts: &Facts, repository: Option<&Path>) -> Vec<Rule> {
-    if approval.kind != ApprovalKind::Tool || facts.kind == ToolKind::Question || facts.unclear.is_some() {
-        return Vec::new();
-    }
-    let rule = |command: Option<String>, path: Option<String>| Rule {
-        verdict: RuleVerdict::Allow,
-        agent: Some(approval.agent.clone()),
-        tool: Some(approval.tool.clone()),
-        command,
-        path,
-        peer: None,
-        repository: repository.map(|path| path.to_string_lossy().into_owned()),
-    };
-    let of_paths = |paths: &[ResolvedPath]| paths.iter().map(|path| rule(None, Some(path.resolved.clone()))).collect::<Vec<_>>();
-    match facts.kind {
-        ToolKind::Shell => {
-            let commands = facts.commands.as_deref().unwrap_or_default();
-            let outside: Vec<ResolvedPath> = facts.writes.iter().filter(|path| !path.inside).cloned().collect();
-            commands.iter().map(|words| rule(Some(pattern(words)), None)).chain(of_paths(&outside)).collect()
-        }
-        ToolKind::Edit | ToolKind::Read => of_paths(&facts.paths),
-        ToolKind::Fetch | ToolKind::Other => vec![rule(None, None)],
-        ToolKind::Question => Vec::new(),
-    }
-}
-
-/// A command as a pattern for itself and nothing else; a word that cannot stand in a pattern may be any.
-fn pattern(words: &[String]) -> String {
-    let word =
-        |word: &String| if word.is_empty() || word == ";" || word.contains(char::is_whitespace) || word.len() > 200 { "*".to_owned() } else { word.clone() };
-    words.iter().map(word).chain([";".to_owned()]).collect::<Vec<_>>().join(" ")
 }

@@ -36,6 +36,9 @@ impl ToolKind {
 /// Values of one input that are looked at.
 const MOST_ENTRIES: usize = 64;
 
+/// Fields that name the directory where a command runs.
+const DIRECTORIES: [&str; 5] = ["cwd", "workdir", "workingDirectory", "directory", "dir_path"];
+
 /// Fields that name a file or directory.
 const PATHS: [&str; 16] = [
     "file_path",
@@ -102,13 +105,35 @@ pub(crate) fn command(input: &Value) -> Option<Command> {
     })
 }
 
+/// Arguments that stand apart from the command.
+pub(crate) fn arguments(input: &Value) -> Vec<String> {
+    let given = ["args", "arguments", "argv"].iter().find_map(|name| input.get(name));
+    match given {
+        Some(Value::Array(words)) => words.iter().filter_map(|word| word.as_str().map(str::to_owned)).collect(),
+        Some(Value::String(words)) => words.split_whitespace().map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether every part of an input has a meaning that is known here: a command, a path, a directory, words for people, a number.
+pub(crate) fn is_understood(input: &Value) -> bool {
+    let known = |name: &str| matches!(name, "command" | "cmd" | "description" | "title") || DIRECTORIES.contains(&name) || PATHS.contains(&name);
+    match input {
+        Value::Null => true,
+        Value::Object(map) => map.iter().all(|(name, value)| match value {
+            Value::String(_) => known(name),
+            Value::Array(list) => matches!(name.as_str(), "command" | "cmd" | "paths") && list.iter().all(Value::is_string),
+            Value::Object(_) => false,
+            Value::Null | Value::Bool(_) | Value::Number(_) => true,
+        }),
+        _ => false,
+    }
+}
+
 /// Where a command is to run, where that is not where the agent works.
 pub(crate) fn directory(input: &Value) -> Option<&str> {
     let inputs = [Some(input), input.get("rawInput"), input.get("metadata")];
-    inputs
-        .into_iter()
-        .flatten()
-        .find_map(|input| ["cwd", "workdir", "workingDirectory", "directory", "dir_path"].iter().find_map(|name| input.get(name)?.as_str()))
+    inputs.into_iter().flatten().find_map(|input| DIRECTORIES.iter().find_map(|name| input.get(name)?.as_str()))
 }
 
 /// Every path that an input names.
