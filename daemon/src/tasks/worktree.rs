@@ -49,6 +49,15 @@ pub(crate) struct Made {
     pub(crate) cwd: PathBuf,
 }
 
+/// A link in the commit must not lead the agent out of the worktree.
+fn stays(root: &Path, inside: &Path) -> Result<(), WorktreeError> {
+    let real = |path: &Path| path.canonicalize().map_err(|error| WorktreeError::Git(error.to_string()));
+    if real(inside)?.starts_with(real(root)?) {
+        return Ok(());
+    }
+    Err(WorktreeError::Git(format!("`{}` is a link that leads elsewhere", inert(&inside.to_string_lossy()))))
+}
+
 /// What became of a worktree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Removed {
@@ -90,7 +99,7 @@ pub(crate) fn make(cwd: &Path, task_id: &str, data_dir: &Path) -> Result<Made, W
     let below = cwd.strip_prefix(&repository).unwrap_or(Path::new(""));
     let inside = root.join(below);
     // A directory without a file in the commit is not there: the agent is to find it all the same.
-    if let Err(error) = fill(&repository, &root, &base).and_then(|()| std::fs::create_dir_all(&inside).map_err(failed)) {
+    if let Err(error) = fill(&repository, &root, &base).and_then(|()| std::fs::create_dir_all(&inside).map_err(failed)).and_then(|()| stays(&root, &inside)) {
         let _ = std::fs::remove_dir_all(&root); // what cannot be removed does no harm
         let _ = git.run(&["worktree", "remove", "--force", "--", &place]).and_then(|_| git.run(&["branch", "-D", "--", &branch]));
         return Err(error);
