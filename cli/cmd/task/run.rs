@@ -20,11 +20,14 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
+    if args.model.as_deref().is_some_and(|model| model.trim().is_empty()) {
+        return Err(Error::usage("The name of the model, `--model`, is empty.").hint("Leave `--model` out for the agent's own choice."));
+    }
+    if args.interactive && !args.detach && !ctx.out.json {
+        terminal::required().map_err(|error| error.hint("Leave it to the daemon with `loopsy task run -i -d`, and attach from a terminal later."))?;
+    }
     let text = prompt(args.prompt)?;
     let on = args.on;
-    if args.interactive && !args.detach && !ctx.out.json {
-        terminal::required()?;
-    }
     let client = ctx.at(on.as_deref())?;
     let mode = if args.interactive { TaskMode::Interactive } else { TaskMode::Headless };
     let request = DispatchTask {
