@@ -270,7 +270,8 @@ fn json_from(path: &Path) -> Result<Value, Error> {
 /// One line for programs that read text.
 fn line(approval: &Approval, now: time::Millis, zone: &TimeZone) -> String {
     let what = approval.questions.first().map_or_else(|| essential(&approval.input), |question| short(&question.question, 160));
-    let state = if approval.state.is_open() { format!("{} {} {what}", paint(WARN, "asks"), short(&approval.tool, 60)) } else { format!("{} ({what})", said(approval)) };
+    let state =
+        if approval.state.is_open() { format!("{} {} {what}", paint(WARN, "asks"), short(&approval.tool, 60)) } else { format!("{} ({what})", said(approval)) };
     let (id, node, agent) = (inert(head(approval.id.as_str())), inert(&approval.node), inert(&approval.agent));
     format!("{} {id} {node} {agent} {state}", clock(approval.asked_at, now, zone))
 }

@@ -201,7 +201,8 @@ fn prompt(given: Option<String>) -> Result<String, Error> {
         }
     };
     if text.trim().is_empty() {
-        return Err(Error::usage(if piped { "Standard input was empty." } else { "The prompt is empty." }).hint("Write it as one argument, or give it on standard input."));
+        return Err(Error::usage(if piped { "Standard input was empty." } else { "The prompt is empty." })
+            .hint("Write it as one argument, or give it on standard input."));
     }
     Ok(text)
 }

@@ -170,9 +170,7 @@ impl Renderer {
     fn unsaid<'a>(&self, message: &'a str) -> &'a str {
         let words = self.words.trim();
         match message.strip_suffix(words).map(str::trim_end) {
-            Some(rest) if words.chars().count() >= 8 && !rest.is_empty() => {
-                rest.trim_end_matches(':').trim_end_matches("It said").trim_end()
-            }
+            Some(rest) if words.chars().count() >= 8 && !rest.is_empty() => rest.trim_end_matches(':').trim_end_matches("It said").trim_end(),
             _ => message,
         }
     }
@@ -270,7 +268,10 @@ impl Renderer {
     fn answer(&mut self, data: &Value) -> String {
         let tool = known(data, &["tool"]).map(|tool| format!("{} ", short(tool, 60))).unwrap_or_default();
         if data["parked"].as_bool() == Some(true) {
-            return self.line(WARN, &format!("The question{}is parked until somebody answers it.", if tool.is_empty() { " ".to_owned() } else { format!(" about {tool}") }));
+            return self.line(
+                WARN,
+                &format!("The question{}is parked until somebody answers it.", if tool.is_empty() { " ".to_owned() } else { format!(" about {tool}") }),
+            );
         }
         if data.get("withdrawn").is_some() {
             let why = known(data, &["withdrawn"]).map(|why| format!(": {why}")).unwrap_or_default();

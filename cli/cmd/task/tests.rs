@@ -61,7 +61,11 @@ fn every_kind() -> Vec<(&'static str, Value, Option<u64>)> {
         ("tool_result", json!({ "id": "t3", "content": "no such file", "isError": true }), None),
         ("permission_request", crate::cmd::approvals::sample(), None),
         ("status", json!({ "status": "running", "approvalId": "a", "approved": true, "tool": "Bash", "decision": "allow", "by": "admin" }), None),
-        ("status", json!({ "status": "running", "approvalId": "b", "tool": "Bash", "approved": false, "decision": "deny", "by": "kai", "reason": "use cargo clean" }), None),
+        (
+            "status",
+            json!({ "status": "running", "approvalId": "b", "tool": "Bash", "approved": false, "decision": "deny", "by": "kai", "reason": "use cargo clean" }),
+            None,
+        ),
         ("system", json!({ "subtype": "retry", "attempt": 2, "maxAttempts": 10, "delayMs": 4000, "message": "529 overloaded" }), None),
         ("system", json!({ "subtype": "rate_limit", "status": "rejected", "limit": "five_hour", "resetsAt": NOON / 1000 + 5400 }), None),
         ("system", json!({ "subtype": "compact" }), None),
@@ -96,7 +100,10 @@ fn what_is_told_beside_the_work_is_words_and_never_json() {
         (json!({ "subtype": "rate_limit", "status": "allowed", "limit": "five_hour", "resetsAt": reset }), ""),
         (json!({ "subtype": "rate_limit", "status": "allowed_warning", "limit": "five_hour", "used": 0.82 }), "82 % of the five-hour limit used\n"),
         (json!({ "subtype": "rate_limit", "status": "allowed_warning" }), "Most of the limit is used\n"),
-        (json!({ "subtype": "rate_limit", "status": "rejected", "limit": "five_hour", "resetsAt": reset }), "The five-hour limit is reached; it begins anew at 13:30:00\n"),
+        (
+            json!({ "subtype": "rate_limit", "status": "rejected", "limit": "five_hour", "resetsAt": reset }),
+            "The five-hour limit is reached; it begins anew at 13:30:00\n",
+        ),
         (json!({ "subtype": "rate_limit", "usedPercent": 40, "minutes": 300, "resetsAt": reset }), ""),
         (json!({ "subtype": "rate_limit", "usedPercent": 100, "minutes": 300, "reached": "rate_limit_reached" }), "The five-hour limit is reached\n"),
         (json!({ "subtype": "rate_limit", "usedPercent": 40, "minutes": 300, "reached": null }), ""),
@@ -104,7 +111,10 @@ fn what_is_told_beside_the_work_is_words_and_never_json() {
         (json!({ "subtype": "notice", "from": "big", "model": "small", "reason": "busy" }), "The model is now small instead of big: busy\n"),
         (json!({ "subtype": "notice", "message": null }), ""),
         (json!({ "subtype": "unsupported", "options": ["budget"], "message": "It knows no budget." }), "It knows no budget.\n"),
-        (json!({ "subtype": "permission_denied", "tool": "Bash", "toolUseId": "t", "message": "not in this mode" }), "✗ Bash refused by the agent: not in this mode\n"),
+        (
+            json!({ "subtype": "permission_denied", "tool": "Bash", "toolUseId": "t", "message": "not in this mode" }),
+            "✗ Bash refused by the agent: not in this mode\n",
+        ),
         (json!({ "subtype": "denied", "tool": "edit", "input": { "path": "x" }, "why": "the mode is plan" }), "✗ edit denied: the mode is plan\n"),
         (json!({ "subtype": "subagent", "parent": "t", "description": "Look for tests", "state": "task_started" }), "  subagent: Look for tests\n"),
         (json!({ "subtype": "subagent", "parent": "t", "text": "I look.\nThen I say." }), "  subagent: I look. (+1 line)\n"),
@@ -133,7 +143,8 @@ fn what_is_told_beside_the_work_is_words_and_never_json() {
         assert_eq!(shown, reads, "{data}");
         assert!(!shown.contains("{\""), "{shown}");
         let told = plain(&rendered(Look { verbose: true, ..look() }, &[("system", data.clone(), None)]));
-        let says_nothing = data["message"].is_null() && data["subtype"] == "notice" && data["model"].is_null() || data == json!({ "subtype": "subagent", "parent": "t" });
+        let says_nothing =
+            data["message"].is_null() && data["subtype"] == "notice" && data["model"].is_null() || data == json!({ "subtype": "subagent", "parent": "t" });
         assert!(says_nothing || !told.is_empty(), "{data} is nowhere shown");
     }
 }
@@ -153,7 +164,10 @@ fn answers_say_the_tool_first() {
     let answer = |data: Value| plain(&rendered(look(), &[("status", data, None)]));
     let said = json!({ "approvalId": "a", "tool": "Bash", "approved": false, "decision": "deny", "by": "admin", "reason": "not now" });
     assert_eq!(answer(said), "✗ Bash denied by the owner: not now\n");
-    assert_eq!(answer(json!({ "approvalId": "a", "tool": "Bash", "approved": false, "expired": true, "by": "daemon" })), "✗ Bash denied: nobody answered in time\n");
+    assert_eq!(
+        answer(json!({ "approvalId": "a", "tool": "Bash", "approved": false, "expired": true, "by": "daemon" })),
+        "✗ Bash denied: nobody answered in time\n"
+    );
     assert_eq!(answer(json!({ "approvalId": "a", "withdrawn": "it was interrupted" })), "The agent no longer asks: it was interrupted\n");
     assert_eq!(answer(json!({ "approvalId": "a", "parked": true })), "The question is parked until somebody answers it.\n");
 }

@@ -32,7 +32,11 @@ impl Renderer {
             "subagent" => self.subagent(data),
             // It only begins to.
             "compact" if known(data, &["status", "trigger"]).is_some() => {
-                if verbose { self.line(FAINT, "The agent shortens its memory of the conversation.") } else { String::new() }
+                if verbose {
+                    self.line(FAINT, "The agent shortens its memory of the conversation.")
+                } else {
+                    String::new()
+                }
             }
             "compact" => self.line(FAINT, "The agent shortened its memory of the conversation."),
             "gap" => {
@@ -56,7 +60,9 @@ impl Renderer {
                 let mode = known(data, &["permissionMode", "mode"]).unwrap_or("another one");
                 self.line(FAINT, &format!("The agent's mode is now {}.", short(mode, 60)))
             }
-            "session_end" => self.line(FAINT, &format!("The agent's session ended{}", known(data, &["reason"]).map(|why| format!(": {why}")).unwrap_or_default())),
+            "session_end" => {
+                self.line(FAINT, &format!("The agent's session ended{}", known(data, &["reason"]).map(|why| format!(": {why}")).unwrap_or_default()))
+            }
             "stderr" => self.block(FAINT, &format!("stderr{}", said())),
             other => {
                 let whole = data.get("line").map_or_else(|| data.to_string(), text_of);
@@ -91,7 +97,8 @@ impl Renderer {
         };
         let most = ["maxRetries", "maxAttempts", "of"].iter().find_map(|key| data[*key].as_u64());
         let attempt = data["attempt"].as_u64().map(|n| most.map_or_else(|| format!(" (attempt {n})"), |most| format!(" ({n} of {most})")));
-        let wait = data["delayMs"].as_f64().or(data["delay"].as_f64()).map(|ms| format!(" in {}", span(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))));
+        let wait =
+            data["delayMs"].as_f64().or(data["delay"].as_f64()).map(|ms| format!(" in {}", span(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))));
         self.line(WARN, &format!("{what}; trying again{}{}", wait.unwrap_or_default(), attempt.unwrap_or_default()))
     }
 
