@@ -333,8 +333,9 @@ fn has_steps(input: &Value) -> bool {
 
 /// The text in a value, or another where it has none: people read no JSON.
 fn plain_text(data: &Value, otherwise: &str) -> String {
-    let text = text_of(data);
-    if text.trim().is_empty() || (data.is_object() && text == data.to_string()) { otherwise.to_owned() } else { text }
+    let has_text = |data: &Value| ["text", "content"].iter().any(|key| data.get(*key).is_some_and(|text| text.is_string() || text.is_array()));
+    let text = if data.is_object() && !has_text(data) { String::new() } else { text_of(data) };
+    if text.trim().is_empty() { otherwise.to_owned() } else { text }
 }
 
 /// A line that belongs to the one above it. The text is inert already, or ours.

@@ -175,8 +175,8 @@ fn lasting(minutes: u64) -> String {
     match minutes {
         300 => "five-hour".to_owned(),
         10_080 => "seven-day".to_owned(),
-        _ if minutes % 1440 == 0 => format!("{}-day", minutes / 1440),
-        _ if minutes % 60 == 0 => format!("{}-hour", minutes / 60),
+        _ if minutes.is_multiple_of(1440) => format!("{}-day", minutes / 1440),
+        _ if minutes.is_multiple_of(60) => format!("{}-hour", minutes / 60),
         _ => format!("{minutes}-minute"),
     }
 }
