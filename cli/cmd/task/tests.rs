@@ -177,6 +177,9 @@ fn an_error_is_said_once() {
     let error = json!({ "message": "Claude Code failed: API Error: 500 no" });
     let events = [("text", json!("API Error: 500 no"), None), ("error", error.clone(), None), ("error", error, None)];
     assert_eq!(plain(&rendered(look(), &events)), "API Error: 500 no\nError: Claude Code failed\n");
+    let failed = json!({ "message": "It is broken." });
+    let turns = [("error", failed.clone(), None), ("system", json!({ "subtype": "prompt", "text": "again" }), None), ("error", failed, None)];
+    assert_eq!(plain(&rendered(look(), &turns)), "Error: It is broken.\n› again\nError: It is broken.\n");
     let mut renderer = Renderer::new(look());
     let _shown = renderer.event(&event("error", json!({ "message": "It is broken." }), None));
     assert!(renderer.has_told("It is broken.") && !renderer.has_told("Something else."));

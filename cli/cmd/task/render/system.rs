@@ -75,6 +75,9 @@ impl Renderer {
     /// What a person said to the agent.
     fn prompt(&mut self, data: &Value) -> String {
         let text = known(data, &["text", "prompt", "message"]).unwrap_or_default();
+        // Another turn may fail in the same way.
+        self.error = None;
+        self.words.clear();
         let mut out = self.end();
         let lines: Vec<String> = safe_lines(text.trim_end()).collect();
         let most = if self.look.full { usize::MAX } else { RESULT_LINES };
