@@ -1,8 +1,11 @@
 //! The command line: every command, every option and all help text.
 
-use std::path::PathBuf;
+use std::{env, ffi::OsString, path::PathBuf};
 
-use clap::{Args as ClapArgs, Parser, Subcommand, ValueHint};
+use clap::{
+    Args as ClapArgs, Parser, Subcommand, ValueHint,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use clap_complete::Shell;
 
 use loopsy_shared::api::execute::Timeout;
@@ -50,6 +53,22 @@ pub(crate) struct Args {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The command line; what is wrong with it is said, and ends the program.
+pub(crate) fn read() -> Args {
+    Args::try_parse().unwrap_or_else(|error| explained(error, env::args_os().skip(1)).exit())
+}
+
+/// A prompt that looks like an option is no option, and cannot stand behind `--` either: that is for the agent's program.
+fn explained(mut error: clap::Error, words: impl Iterator<Item = OsString>) -> clap::Error {
+    let words: Vec<OsString> = words.collect();
+    let is_run = words.windows(2).any(|pair| matches!(pair, [task, run] if task == "task" && run == "run"));
+    if is_run && error.kind() == ErrorKind::UnknownArgument {
+        let tip = "a prompt that begins with `-` goes through standard input: echo '-x' | loopsy task run -";
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// Options of every command.
@@ -338,6 +357,20 @@ mod tests {
             Command::Exec(exec) => exec,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_prompt_that_looks_like_an_option_has_another_way() {
+        let said = |line: &[&str]| {
+            let error = Args::try_parse_from([&["loopsy"], line].concat()).expect_err("no such option");
+            explained(error, line.iter().map(OsString::from)).to_string()
+        };
+        let run = said(&["task", "run", "-x"]);
+        assert!(run.contains("echo '-x' | loopsy task run -") && !run.contains("-- -x"), "{run}");
+        assert!(!said(&["peers", "-x"]).contains("task run"));
+        assert!(Args::try_parse_from(["loopsy", "terminal", "list", "--on", "kai"]).is_ok());
+        assert!(Args::try_parse_from(["loopsy", "terminal", "new", "--on", "kai", "-d"]).is_ok());
+        assert!(Args::try_parse_from(["loopsy", "terminal", "list", "kai", "--on", "kai"]).is_err(), "one of the two is enough");
     }
 
     #[test]

@@ -8,8 +8,6 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::Parser;
-
 fn main() -> ExitCode {
     // A job's keeper is this same program, started by the daemon; it must cost nothing, so it comes before everything else.
     if std::env::args_os().nth(1).is_some_and(|first| first == "__keeper") {
@@ -23,7 +21,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|first| first == loopsy_daemon::jobs::keeper::tty::ARGUMENT) {
         return loopsy_daemon::jobs::keeper::tty::main();
     }
-    let args = args::Args::parse();
+    let args = args::read();
     let output = output::Output { json: args.global.json, quiet: args.global.quiet };
     match cmd::run(args, output) {
         Ok(code) => ExitCode::from(code),

@@ -9,6 +9,9 @@ pub(crate) enum Terminal {
     New {
         /// Open it on this peer [default: this machine]
         peer: Option<String>,
+        /// The same
+        #[arg(long, value_name = "PEER", conflicts_with = "peer")]
+        on: Option<String>,
         /// Only print its id
         #[arg(long, short)]
         detach: bool,
@@ -29,6 +32,9 @@ pub(crate) enum Terminal {
     List {
         /// Ask this peer instead of this machine
         peer: Option<String>,
+        /// The same
+        #[arg(long, value_name = "PEER", conflicts_with = "peer")]
+        on: Option<String>,
     },
     /// Attach to a terminal; Ctrl-] leaves it
     Attach {

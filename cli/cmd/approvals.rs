@@ -22,7 +22,7 @@ use loopsy_shared::{
 use serde_json::Value;
 
 use self::{
-    desk::{look, said},
+    desk::{answered_here, late, look, said},
     keys::{Input, Keys, somebody_is_there},
     review::{Review, Step},
 };
@@ -34,7 +34,7 @@ use crate::{
     args::{Approvals, Yes},
     context::Ctx,
     error::Error,
-    output::{FAINT, GOOD, PLAIN, Table, WARN, clock, paint, short},
+    output::{FAINT, PLAIN, Table, WARN, clock, paint, short},
 };
 
 /// Longest input that replaces another.
@@ -115,6 +115,11 @@ pub(super) fn head(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }
 
+/// Whose answer it was, as people say it.
+pub(super) fn who(by: &str) -> &str {
+    if by == "admin" { "the owner" } else { by }
+}
+
 /// The approval with this id, or the only one whose id begins so.
 async fn find(client: &Client, id: &str) -> Result<Approval, Error> {
     if ApprovalId::is_well_formed(id) {
@@ -160,7 +165,7 @@ async fn say_yes(ctx: &Ctx, yes: Yes, answer: impl FnOnce(&Approval) -> Result<D
 
 async fn send(ctx: &Ctx, answer: DecideApproval) -> Result<u8, Error> {
     let approval = ctx.client()?.ask(answer).await?;
-    ctx.out.show(&approval, |approval| ctx.out.say(said(approval)))?;
+    ctx.out.show(&approval, |approval| ctx.out.say(answered_here(approval)))?;
     DONE
 }
 
@@ -169,8 +174,7 @@ fn open(approval: Approval) -> Result<Approval, Error> {
     if approval.state.is_open() {
         return Ok(approval);
     }
-    let how = anstream::adapter::strip_str(&said(&approval)).to_string();
-    Err(Error::failure(format!("It is too late to answer: {}.", how.trim_end_matches('.'))))
+    Err(Error::failure(late(&approval, time::now(), &TimeZone::system())))
 }
 
 /// Shows the card with the answer, and waits for the person's yes to exactly that.
@@ -266,10 +270,10 @@ fn json_from(path: &Path) -> Result<Value, Error> {
 /// One line for programs that read text.
 fn line(approval: &Approval, now: time::Millis, zone: &TimeZone) -> String {
     let what = approval.questions.first().map_or_else(|| essential(&approval.input), |question| short(&question.question, 160));
-    let style = if approval.state.is_open() { WARN } else { GOOD };
-    let state = if approval.state.is_open() { paint(style, "asks") } else { said(approval) };
+    let state =
+        if approval.state.is_open() { format!("{} {} {what}", paint(WARN, "asks"), short(&approval.tool, 60)) } else { format!("{} ({what})", said(approval)) };
     let (id, node, agent) = (inert(head(approval.id.as_str())), inert(&approval.node), inert(&approval.agent));
-    format!("{} {id} {node} {agent} {state} {} {what}", clock(approval.asked_at, now, zone), short(&approval.tool, 60))
+    format!("{} {id} {node} {agent} {state}", clock(approval.asked_at, now, zone))
 }
 
 /// An approval of a shell command, for tests.

@@ -8,7 +8,7 @@ use std::{os::unix::fs::OpenOptionsExt, time::Duration};
 
 use loopsy_daemon::run::{self, Options};
 use loopsy_shared::{
-    api::{health::GetStatus, node::Reload, peers::ListPeers},
+    api::{ai_tasks::AgentInfo, health::GetStatus, node::Reload, peers::ListPeers},
     text::inert,
 };
 use serde::Serialize;
@@ -89,7 +89,7 @@ pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
             paint(STRONG, inert(&status.hostname)),
             span(Duration::from_millis(status.uptime))
         ))?;
-        let row = |name: &str, text: String| out.line(format_args!("  {}{text}", paint(FAINT, format!("{name:<9}"))));
+        let row = |name: &str, text: String| out.line(format_args!("  {}{text}", paint(FAINT, format!("{name:<10}"))));
         row("node", inert(status.node_id.as_str()).into_owned())?;
         row("address", ctx.client()?.address().to_owned())?;
         row("version", format!("{} ({})", inert(&status.version), inert(&status.platform)))?;
@@ -104,6 +104,9 @@ pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
             row("", paint(WARN, format!("{remark} `loopsy pair` is the better way.")))?;
         }
         row("jobs", format!("{} running, {} since the start", status.jobs.active, status.jobs.total))?;
+        row("tasks", format!("{} running, {} waiting", status.tasks.running, status.tasks.queued))?;
+        row("approvals", asks(status.approvals))?;
+        row("agents", agents(&status.agents))?;
         row("context", count(status.context.entries as u64, "entry", "entries"))?;
         for problem in &status.problems {
             out.line(format_args!("  {} {}: {}", paint(BAD, "!"), inert(&problem.part), inert(&problem.message)))?;
@@ -111,6 +114,27 @@ pub(super) async fn status(ctx: &Ctx) -> Result<u8, Error> {
         Ok(())
     })?;
     Ok(OK)
+}
+
+/// How many questions of agents wait, and where they are answered.
+fn asks(number: usize) -> String {
+    match number {
+        0 => "none wait".to_owned(),
+        1 => paint(WARN, "1 waits: loopsy approvals"),
+        more => paint(WARN, format!("{more} wait: loopsy approvals")),
+    }
+}
+
+/// `claude 2.1.0 (tested 2.1.329), codex 0.50.0`.
+fn agents(agents: &[AgentInfo]) -> String {
+    let one = |agent: &AgentInfo| {
+        let version = agent.version.as_deref().map(|version| format!(" {version}")).unwrap_or_default();
+        let tested = agent.tested.as_deref().filter(|tested| agent.version.as_deref() != Some(*tested)).map(|tested| format!(" (tested {tested})"));
+        inert(&format!("{}{version}{}", agent.name, tested.unwrap_or_default())).into_owned()
+    };
+    // Those that are known and not installed have no path.
+    let all: Vec<String> = agents.iter().filter(|agent| agent.path.is_some()).map(one).collect();
+    if all.is_empty() { "none installed".to_owned() } else { all.join(", ") }
 }
 
 pub(super) async fn reload(ctx: &Ctx) -> Result<u8, Error> {
@@ -137,6 +161,22 @@ fn open_log(ctx: &Ctx) -> Result<std::fs::File, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn agents_are_told_with_their_versions_and_only_those_that_are_there() {
+        let one = |name: &str, path: Option<&str>, version: Option<&str>, tested: Option<&str>| -> AgentInfo {
+            serde_json::from_value(serde_json::json!({ "name": name, "driver": "acp", "path": path, "version": version, "tested": tested })).expect("an agent")
+        };
+        assert_eq!(agents(&[one("gemini", None, None, Some("1"))]), "none installed");
+        let all = [
+            one("claude", Some("/c"), Some("2.1.0"), Some("2.1.329")),
+            one("codex", Some("/x"), Some("0.5"), Some("0.5")),
+            one("mine\u{1b}", Some("/m"), None, None),
+        ];
+        assert_eq!(agents(&all), "claude 2.1.0 (tested 2.1.329), codex 0.5, mine\\u{1b}");
+        let asks = |number| anstream::adapter::strip_str(&asks(number)).to_string();
+        assert_eq!((asks(0), asks(1), asks(2)), ("none wait".to_owned(), "1 waits: loopsy approvals".to_owned(), "2 wait: loopsy approvals".to_owned()));
+    }
 
     #[test]
     fn what_is_not_known_is_left_out() {

@@ -10,7 +10,7 @@ mod words;
 use std::io::{self, IsTerminal, Read};
 
 use loopsy_shared::{
-    api::ai_tasks::{CancelTask, GetTask, InterruptTask, ListTasks, ResumeTask, SendToTask, TaskInfo},
+    api::ai_tasks::{CancelTask, GetTask, InterruptTask, ListTasks, ResumeTask, SendToTask, TaskInfo, TaskStatus},
     client::Client,
     id::TaskId,
     text::inert,
@@ -141,7 +141,11 @@ impl One {
             return self.follow(ctx, self.info.last_event, follow, Ending::Leaves).await;
         }
         ctx.out.show(&info, |info| {
-            ctx.out.say(format_args!("{} {word}; task {} is {}.", paint(GOOD, "✓"), self.name(), info.status.as_str().replace('_', " ")))?;
+            let on = match info.status {
+                TaskStatus::Completed | TaskStatus::Failed | TaskStatus::Cancelled => format!("task {} is {}", self.name(), info.status.as_str()),
+                _ => format!("task {}: it goes on with it now", self.name()),
+            };
+            ctx.out.say(format_args!("{} {word}; {on}.", paint(GOOD, "✓")))?;
             ctx.out.remark(paint(FAINT, format!("Follow it with `loopsy task tail --new {}`.", self.name())));
             Ok(())
         })?;
@@ -179,13 +183,15 @@ fn article(noun: &str) -> &'static str {
 
 /// What is to be said: as it was given, or all of standard input.
 fn prompt(given: Option<String>) -> Result<String, Error> {
+    let mut piped = false;
     let text = match given {
         Some(text) if text != "-" => text,
         None if io::stdin().is_terminal() => {
             return Err(Error::usage("There is nothing to say to the agent.")
-                .hint("Write it as one argument, `\"like this\"`. What begins with `-` goes through standard input: `loopsy task run - <prompt.txt`."));
+                .hint("Write it as one argument, `\"like this\"`. What begins with `-` goes through standard input: `echo '-x' | loopsy task run -`."));
         }
         _ => {
+            piped = true;
             let mut bytes = Vec::new();
             io::stdin().lock().take(MOST_PROMPT + 1).read_to_end(&mut bytes)?;
             if bytes.len() as u64 > MOST_PROMPT {
@@ -195,7 +201,8 @@ fn prompt(given: Option<String>) -> Result<String, Error> {
         }
     };
     if text.trim().is_empty() {
-        return Err(Error::usage("The prompt is empty.").hint("Write it as one argument, or give it on standard input."));
+        return Err(Error::usage(if piped { "Standard input was empty." } else { "The prompt is empty." })
+            .hint("Write it as one argument, or give it on standard input."));
     }
     Ok(text)
 }

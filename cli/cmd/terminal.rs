@@ -12,7 +12,7 @@ use loopsy_shared::{
     time,
 };
 
-use super::DONE;
+use super::{DONE, approvals::head};
 use crate::{
     args::Terminal,
     context::Ctx,
@@ -25,7 +25,8 @@ const LEAST_PREFIX: usize = 4;
 
 pub(super) async fn run(ctx: &Ctx, command: Terminal) -> Result<u8, Error> {
     match command {
-        Terminal::New { peer, detach, name, cwd, env, command } => {
+        Terminal::New { peer, on, detach, name, cwd, env, command } => {
+            let peer = peer.or(on);
             let mut words = command.into_iter();
             let window = raw::window();
             let request = OpenTerminal {
@@ -48,7 +49,7 @@ pub(super) async fn run(ctx: &Ctx, command: Terminal) -> Result<u8, Error> {
             }
             attach::run(ctx, attach::Whose { peer, id: opened.id }, attach::How { read_only: false, claim: true }).await
         }
-        Terminal::List { peer } => list(ctx, peer.as_deref()).await,
+        Terminal::List { peer, on } => list(ctx, peer.or(on).as_deref()).await,
         Terminal::Attach { id, on, read_only, claim } => {
             raw::required()?;
             let info = find(ctx, on.as_deref(), &id).await?;
@@ -97,7 +98,7 @@ async fn list(ctx: &Ctx, peer: Option<&str>) -> Result<u8, Error> {
                 None => ("open".to_owned(), GOOD),
                 Some(exit) => (format!("ended with {}", exit.shell_code()), FAINT),
             };
-            table.row(&[one.id.as_str(), &short(&one.name, 24), &size, &one.viewers.to_string(), &age, &title, &state], style);
+            table.row(&[head(one.id.as_str()), &short(&one.name, 24), &size, &one.viewers.to_string(), &age, &title, &state], style);
         }
         table.print(ctx.out)
     })?;

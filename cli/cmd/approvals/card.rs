@@ -199,7 +199,7 @@ impl Page {
         let kept = if decided.decision == Decision::Always { ", and the rule kept" } else { "" };
         let reason = decided.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
         let told = if decided.delivered { "" } else { " (the agent was not told)" };
-        self.fact("answer", state.0, &format!("{}{kept} by {} at {}{told}{reason}", state.1, decided.by, clock(decided.at, look.now, &look.zone)));
+        self.fact("answer", state.0, &format!("{}{kept} by {} at {}{told}{reason}", state.1, super::who(&decided.by), clock(decided.at, look.now, &look.zone)));
         for (question, answers) in &decided.answers {
             self.fact("", PLAIN, &format!("{question} = {}", answers.join(", ")));
         }

@@ -5,12 +5,12 @@ use std::{collections::VecDeque, io::Write};
 use jiff::tz::TimeZone;
 use loopsy_shared::{
     api::{
-        Code,
+        ApiError, Code,
         approvals::{Approval, ApprovalState, DecideApproval, Decision, GetApproval},
     },
     client::{Client, ClientError},
     id::ApprovalId,
-    time,
+    time::{self, Millis},
 };
 use serde_json::Value;
 
@@ -19,14 +19,18 @@ use super::{
     editor,
     keys::{Input, Keys, in_foreground, size},
     review::{Line, Review, Step},
+    who,
 };
 use crate::{
     error::{Error, explain},
-    output::{BAD, FAINT, GOOD, Output, STRONG, WARN, paint},
+    output::{BAD, FAINT, GOOD, Output, STRONG, WARN, clock, paint},
 };
 
 /// Questions that wait behind the one that is shown. What comes beyond that is only said; `loopsy approvals` has all.
 const WAITING: usize = 1000;
+
+/// Answers that are remembered, so that they are not told twice; an older one is told again.
+const ANSWERED: usize = 64;
 
 /// A card that comes up is heard too.
 const BELL: &[u8] = b"\x07";
@@ -47,6 +51,10 @@ pub(crate) struct Desk {
     open: Option<Open>,
     /// What was put off with `l`.
     later: Vec<ApprovalId>,
+    /// What was answered here last, newest last.
+    answered: VecDeque<ApprovalId>,
+    /// The peer whose task is followed, and what this machine is called.
+    place: Option<(String, String)>,
 }
 
 /// The card that is shown.
@@ -59,7 +67,18 @@ struct Open {
 
 impl Desk {
     pub(crate) const fn new(client: Client, out: Output) -> Self {
-        Self { client, out, waiting: VecDeque::new(), open: None, later: Vec::new() }
+        Self { client, out, waiting: VecDeque::new(), open: None, later: Vec::new(), answered: VecDeque::new(), place: None }
+    }
+
+    /// The questions come from a task on this peer; `here` is this machine's name.
+    pub(crate) fn at(mut self, peer: Option<&str>, here: &str) -> Self {
+        self.place = peer.map(|peer| (peer.to_owned(), here.to_owned()));
+        self
+    }
+
+    /// Whether this was answered here: the person knows then.
+    pub(crate) fn has_answered(&self, id: &ApprovalId) -> bool {
+        self.answered.contains(id)
     }
 
     /// Whether a card is shown.
@@ -84,14 +103,35 @@ impl Desk {
         while self.open.is_none() {
             let Some(id) = self.waiting.pop_front() else { return Ok(()) };
             // As it is now: it may have been answered long ago, when it comes from what is stored.
-            match self.client.ask(GetApproval { id }).await {
+            let asked = GetApproval { id };
+            match self.client.ask(asked.clone()).await {
                 Ok(approval) if approval.state.is_open() => self.show(approval)?,
                 Ok(_) => {}
-                Err(ClientError::Api(error)) if error.code == Code::ApprovalNotFound => {}
+                Err(ClientError::Api(error)) if error.code == Code::ApprovalNotFound => self.ask_peer(asked).await,
+                Err(ClientError::Api(error)) if error.code == Code::ScopeMissing => self.tell(&paint(WARN, self.may_not(&error))),
                 Err(error) => self.tell(&paint(BAD, explain(&error.into()))),
             }
         }
         Ok(())
+    }
+
+    /// The local daemon does not know what it may not see; the peer itself says that it may not.
+    async fn ask_peer(&self, asked: GetApproval) {
+        let Some((peer, _)) = &self.place else { return };
+        if let Err(ClientError::Api(error)) = self.client.at(peer).ask(asked).await
+            && error.code == Code::ScopeMissing
+        {
+            self.tell(&paint(WARN, self.may_not(&error)));
+        }
+    }
+
+    /// Why no card comes up, and who can do something about it.
+    fn may_not(&self, error: &ApiError) -> String {
+        let Some((peer, here)) = &self.place else { return explain(&ClientError::Api(error.clone()).into()).to_string() };
+        let (peer, here) = (visible(peer), visible(here));
+        format!(
+            "You may not answer this: this machine's key lacks the scope `approve` on {peer}. Its owner can answer there, or give it: `loopsy peers allow {here} approve` (run there)."
+        )
     }
 
     fn show(&mut self, approval: Approval) -> Result<(), Error> {
@@ -180,11 +220,24 @@ impl Desk {
         match self.client.ask(answer).await {
             Ok(approval) => {
                 self.close();
-                self.tell(&said(&approval));
+                if self.answered.len() == ANSWERED {
+                    self.answered.pop_front();
+                }
+                self.answered.push_back(approval.id.clone());
+                self.tell(&answered_here(&approval));
             }
             Err(ClientError::Api(error)) if matches!(error.code, Code::ApprovalClosed | Code::ApprovalNotFound | Code::ApprovalChanged) => {
                 let id = self.close();
-                self.tell(&paint(WARN, explain(&ClientError::Api(error).into())));
+                let how = match &id {
+                    Some(id) if error.code == Code::ApprovalClosed => self.client.ask(GetApproval { id: id.clone() }).await.ok(),
+                    _ => None,
+                };
+                // What is known tells more than the refusal.
+                let text = match how.filter(|approval| approval.decision.is_some() && !approval.state.is_open()) {
+                    Some(approval) => late(&approval, time::now(), &TimeZone::system()),
+                    None => explain(&ClientError::Api(error).into()).to_string(),
+                };
+                self.tell(&paint(WARN, text));
                 // What was shown is not what is asked: it is shown anew.
                 if let Some(id) = id {
                     self.waiting.push_front(id);
@@ -247,29 +300,54 @@ fn print(lines: &[String]) {
     let _nobody_reads = lines.iter().try_for_each(|line| writeln!(err, "{line}"));
 }
 
-/// What came of an approval, in one line.
+/// What came of an approval, in one line: the tool first.
 pub(crate) fn said(approval: &Approval) -> String {
+    told(approval, approval.decision.as_ref().map(|decided| format!(" by {}", visible(who(&decided.by)))).unwrap_or_default())
+}
+
+/// The same for the person who has just answered, and knows who that was.
+pub(crate) fn answered_here(approval: &Approval) -> String {
+    told(approval, String::new())
+}
+
+fn told(approval: &Approval, by: String) -> String {
+    let tool = visible(&approval.tool);
     let decided = approval.decision.as_ref();
-    let by = decided.map(|decided| format!(" by {}", visible(&decided.by))).unwrap_or_default();
     let reason = decided.and_then(|decided| decided.reason.as_deref()).map(|reason| format!(": {}", visible(reason))).unwrap_or_default();
+    let late = if decided.is_some_and(|decided| !decided.delivered) { " (the agent was not told yet)" } else { "" };
     let (style, text) = match approval.state {
-        ApprovalState::Pending => (WARN, "waits for an answer".to_owned()),
-        ApprovalState::Parked => (WARN, "is parked until somebody answers".to_owned()),
+        ApprovalState::Pending => (WARN, format!("{tool} waits for an answer")),
+        ApprovalState::Parked => (WARN, format!("{tool} is parked until somebody answers")),
         ApprovalState::Allowed => {
             let how = match decided.map(|decided| decided.decision) {
                 Some(Decision::Always) => ", and the rule kept",
                 _ if decided.is_some_and(|decided| decided.input.is_some()) => " with another input",
                 _ => "",
             };
-            (GOOD, format!("✓ allowed{how}{by}"))
+            (GOOD, format!("✓ {tool} allowed{how}{by}{late}"))
         }
         ApprovalState::Denied => {
             let stop = if decided.is_some_and(|decided| decided.decision == Decision::Stop) { ", and stopped" } else { "" };
-            (BAD, format!("✗ denied{stop}{by}{reason}"))
+            (BAD, format!("✗ {tool} denied{stop}{by}{late}{reason}"))
         }
-        ApprovalState::Expired => (BAD, format!("✗ expired, so denied{reason}")),
-        ApprovalState::Withdrawn => (WARN, format!("the agent no longer asks{reason}")),
+        ApprovalState::Expired => (BAD, format!("✗ {tool} expired, so denied{reason}")),
+        ApprovalState::Withdrawn => (WARN, format!("{tool}: the agent no longer asks{reason}")),
     };
-    let late = if decided.is_some_and(|decided| !decided.delivered) { " (the agent was not told yet)" } else { "" };
-    format!("{} {}{late}", paint(style, text), visible(&approval.tool))
+    paint(style, text)
+}
+
+/// Why an answer comes too late, as a sentence.
+pub(super) fn late(approval: &Approval, now: Millis, zone: &TimeZone) -> String {
+    let tool = visible(&approval.tool);
+    let decided = approval.decision.as_ref();
+    let by = decided.map(|decided| format!(" by {}", visible(who(&decided.by)))).unwrap_or_default();
+    let at = decided.map(|decided| format!(" at {}", clock(decided.at, now, zone))).unwrap_or_default();
+    let reason = decided.and_then(|decided| decided.reason.as_deref()).map(|reason| format!(": {}", visible(reason.trim_end_matches('.')))).unwrap_or_default();
+    match approval.state {
+        ApprovalState::Expired => format!("It is too late: {tool} was denied{at}, because nobody answered in time."),
+        ApprovalState::Denied => format!("It is too late: {tool} was denied{by}{at}{reason}."),
+        ApprovalState::Allowed => format!("It is too late: {tool} was allowed{by}{at}."),
+        ApprovalState::Withdrawn => format!("It is too late: the agent no longer asks for {tool}{reason}."),
+        ApprovalState::Pending | ApprovalState::Parked => format!("{tool} waits for an answer."),
+    }
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     args::Follow,
-    cmd::approvals::{desk::Desk, head, keys::somebody_is_there},
+    cmd::approvals::{desk::Desk, head, keys::somebody_is_there, who},
     context::Ctx,
     error::{Error, FAILURE, INTERRUPTED, OK, UNREACHABLE, explain},
     output::{FAINT, WARN, paint},
@@ -74,7 +74,8 @@ impl<'a> Watching<'a> {
         let name = on.map_or_else(|| short.clone(), |on| format!("{short} --on {}", inert(on)));
         let look = Look { verbose: follow.verbose, full: false, quiet: ctx.out.quiet, name: name.clone(), zone: TimeZone::system(), now: None };
         let person = !follow.no_ask && !ctx.out.json && !ctx.out.quiet && somebody_is_there();
-        let desk = if person { Some(Desk::new(ctx.client()?.clone(), ctx.out)) } else { None };
+        let here = ctx.local()?.config.hostname();
+        let desk = if person { Some(Desk::new(ctx.client()?.clone(), ctx.out).at(on, &here)) } else { None };
         let renderer = Renderer::new(look);
         Ok(Self { ctx, client, id, on: on.map(str::to_owned), name, renderer, desk, held: Vec::new(), last: 0, ending, pressed: 0, lost: None, told: false })
     }
@@ -163,8 +164,11 @@ impl<'a> Watching<'a> {
             TaskEventKind::Status => self.answered_elsewhere(&event).await,
             _ => {}
         }
+        let own = known(&event.data, &["approvalId"]).map(ApprovalId::from);
         if self.ctx.out.json {
             self.ctx.out.value_line(&event)?;
+        } else if own.is_some_and(|id| self.desk.as_ref().is_some_and(|desk| desk.has_answered(&id))) {
+            // The person was told when the answer was given.
         } else if self.is_asking() {
             self.held.push(event);
         } else {
@@ -179,8 +183,9 @@ impl<'a> Watching<'a> {
         match known(&event.data, &["approvalId"]).map(ApprovalId::from) {
             Some(id) => {
                 let word = if event.data["approved"].as_bool() == Some(true) { "allowed" } else { "denied" };
-                let by = known(&event.data, &["by"]).map(|by| format!(" by {}", inert(by))).unwrap_or_default();
-                desk.gone(&id, &format!("{word}{by}."));
+                let by = known(&event.data, &["by"]).map(|by| format!(" by {}", inert(who(by)))).unwrap_or_default();
+                let tool = known(&event.data, &["tool"]).map(|tool| format!("{} ", inert(tool))).unwrap_or_default();
+                desk.gone(&id, &format!("{tool}{word}{by}."));
             }
             None => desk.look_again().await,
         }
@@ -249,7 +254,8 @@ impl<'a> Watching<'a> {
         self.ctx.out.text(&self.renderer.end())?;
         // It may be deleted already, or go on already: what was heard last counts.
         if let Ok(info) = self.client.ask(GetTask { task_id: self.id.clone() }).await {
-            over(self.ctx, &TaskInfo { status, ..info }, self.on.as_deref())?;
+            let error = info.error.clone().filter(|error| !self.renderer.has_told(error));
+            over(self.ctx, &TaskInfo { status, error, ..info }, self.on.as_deref())?;
         }
         Ok(exit(status))
     }

@@ -1,5 +1,7 @@
 //! What happens in a task, as text for people. Pure: events in, text out; nothing that an agent says can drive the terminal.
 
+mod system;
+
 use std::{fmt::Write, time::Duration};
 
 use anstyle::Style;
@@ -9,12 +11,15 @@ use loopsy_shared::{
         ai_tasks::{TaskEvent, TaskEventKind},
         approvals::Approval,
     },
-    time::{self, Millis},
+    time::Millis,
 };
 use serde_json::Value;
 
 use super::words::{dollars, essential, known, text_of, tokens};
-use crate::output::{BAD, FAINT, GOOD, PLAIN, STRONG, WARN, clock, count, diff_lines, paint, safe_lines, short, span};
+use crate::{
+    cmd::approvals::who,
+    output::{BAD, FAINT, GOOD, PLAIN, STRONG, WARN, count, diff_lines, paint, safe_lines, short, span},
+};
 
 /// Lines of a change that are shown.
 const DIFF_LINES: usize = 40;
@@ -22,6 +27,8 @@ const DIFF_LINES: usize = 40;
 const RESULT_LINES: usize = 4;
 /// Characters of a line of a result or of what was said to the agent.
 const LINE: usize = 200;
+/// Bytes of what the agent said last that are compared with an error.
+const LAST_WORDS: usize = 4096;
 
 /// How much is shown, and how.
 #[derive(Debug, Clone)]
@@ -50,11 +57,22 @@ pub(super) struct Renderer {
     open: bool,
     /// The tool that was used last: its result needs no name.
     tool: Option<String>,
+    /// What the agent said last, as far as it is not long.
+    words: String,
+    /// The error that was shown last.
+    error: Option<String>,
+    /// Whether a plan came by the tool that is used, whose result says nothing new.
+    planned: Option<String>,
 }
 
 impl Renderer {
     pub(super) const fn new(look: Look) -> Self {
-        Self { look, block: None, open: false, tool: None }
+        Self { look, block: None, open: false, tool: None, words: String::new(), error: None, planned: None }
+    }
+
+    /// Whether this error was shown already.
+    pub(super) fn has_told(&self, error: &str) -> bool {
+        self.error.as_deref().is_some_and(|shown| shown.contains(error.trim()))
     }
 
     /// The text of one event. It may end in the middle of a line.
@@ -64,8 +82,15 @@ impl Renderer {
             TaskEventKind::Text => self.speech(event, PLAIN),
             TaskEventKind::Thinking if self.look.verbose => self.speech(event, FAINT),
             TaskEventKind::Error => {
-                let message = known(data, &["message", "error"]).map_or_else(|| text_of(data), str::to_owned);
-                self.block(BAD, &format!("Error: {}", message.trim_end()))
+                let message = known(data, &["message", "error"]).map_or_else(|| plain_text(data, "The agent failed and did not say why."), str::to_owned);
+                if self.has_told(&message) {
+                    return String::new();
+                }
+                // Agents say what went wrong as text too: then it stands there already.
+                let text = self.unsaid(message.trim_end());
+                let out = self.block(BAD, &format!("Error: {text}"));
+                self.error = Some(message);
+                out
             }
             _ if self.look.quiet => String::new(),
             TaskEventKind::Thinking => String::new(),
@@ -114,6 +139,14 @@ impl Renderer {
             return String::new();
         }
         let block = event.block.map(|block| (event.kind, block));
+        if event.kind == TaskEventKind::Text {
+            if block.is_none() || block != self.block {
+                self.words.clear();
+            }
+            if self.words.len() < LAST_WORDS {
+                self.words.push_str(&text);
+            }
+        }
         let mut out = if block.is_some() && block == self.block { String::new() } else { self.end() };
         self.block = block;
         let mut lines = safe_lines(&text).peekable();
@@ -133,8 +166,22 @@ impl Renderer {
         out
     }
 
+    /// The part of an error that was not shown as the agent's text.
+    fn unsaid<'a>(&self, message: &'a str) -> &'a str {
+        let words = self.words.trim();
+        match message.strip_suffix(words).map(str::trim_end) {
+            Some(rest) if words.chars().count() >= 8 && !rest.is_empty() => rest.trim_end_matches(':').trim_end_matches("It said").trim_end(),
+            _ => message,
+        }
+    }
+
     fn tool_use(&mut self, data: &Value) -> String {
         let name = known(data, &["name"]).unwrap_or("tool");
+        // A list of things to do is a plan, whatever the tool for it is called.
+        if !self.look.full && has_steps(&data["input"]) {
+            self.planned = known(data, &["id"]).map(str::to_owned);
+            return self.plan(&data["input"]);
+        }
         let path = known(data, &["path"]);
         let input = &data["input"];
         self.tool = known(data, &["id"]).map(str::to_owned);
@@ -166,6 +213,9 @@ impl Renderer {
     fn tool_result(&mut self, data: &Value) -> String {
         let mut out = self.end();
         let failed = data["isError"].as_bool().unwrap_or(false);
+        if !failed && self.planned.is_some() && known(data, &["id"]) == self.planned.as_deref() {
+            return out;
+        }
         let style = if failed { BAD } else { FAINT };
         // Tools may run side by side: a result that does not follow its tool says whose it is.
         let id = known(data, &["id"]);
@@ -204,11 +254,7 @@ impl Renderer {
 
     fn status(&mut self, data: &Value) -> String {
         if known(data, &["approvalId"]).is_some() {
-            let yes = data["approved"].as_bool().unwrap_or(false);
-            let by = known(data, &["by"]).map(|by| format!(" by {by}")).unwrap_or_default();
-            let reason = known(data, &["reason"]).map(|reason| format!(": {reason}")).unwrap_or_default();
-            let word = known(data, &["decision"]).map(decided).unwrap_or(if yes { "allowed" } else { "denied" });
-            return self.line(if yes { GOOD } else { BAD }, &format!("{} {word}{by}{reason}", if yes { "✓" } else { "✗" }));
+            return self.answer(data);
         }
         // Waiting is shown by the question, and the end by the last line of all.
         match known(data, &["status"]) {
@@ -216,6 +262,30 @@ impl Renderer {
             Some(status) if self.look.verbose => self.line(FAINT, &format!("The task is {}.", status.replace('_', " "))),
             _ => String::new(),
         }
+    }
+
+    /// What became of a question: the tool first.
+    fn answer(&mut self, data: &Value) -> String {
+        let tool = known(data, &["tool"]).map(|tool| format!("{} ", short(tool, 60))).unwrap_or_default();
+        if data["parked"].as_bool() == Some(true) {
+            return self.line(
+                WARN,
+                &format!("The question{}is parked until somebody answers it.", if tool.is_empty() { " ".to_owned() } else { format!(" about {tool}") }),
+            );
+        }
+        if data.get("withdrawn").is_some() {
+            let why = known(data, &["withdrawn"]).map(|why| format!(": {why}")).unwrap_or_default();
+            return self.line(FAINT, &format!("The agent no longer asks{why}"));
+        }
+        let yes = data["approved"].as_bool().unwrap_or(false);
+        let by = known(data, &["by"]).map(|by| format!(" by {}", who(by))).unwrap_or_default();
+        let reason = known(data, &["reason"]).map(|reason| format!(": {reason}")).unwrap_or_default();
+        if data["expired"].as_bool() == Some(true) {
+            let reason = if reason.is_empty() { ": nobody answered in time".to_owned() } else { reason };
+            return self.line(BAD, &format!("✗ {tool}denied{reason}"));
+        }
+        let word = known(data, &["decision"]).map(decided).unwrap_or(if yes { "allowed" } else { "denied" });
+        self.line(if yes { GOOD } else { BAD }, &format!("{} {tool}{word}{by}{reason}", if yes { "✓" } else { "✗" }))
     }
 
     /// The agent's last word was shown as text already.
@@ -229,66 +299,12 @@ impl Renderer {
         self.line(FAINT, &format!("The turn ended{time}{cost}{usage}."))
     }
 
-    fn system(&mut self, data: &Value) -> String {
-        let verbose = self.look.verbose;
-        let said = || known(data, &["message", "text", "line", "error"]).map_or_else(String::new, |text| format!(": {}", text.trim_end()));
-        match known(data, &["subtype"]).unwrap_or_default() {
-            "prompt" => {
-                let text = known(data, &["text", "prompt", "message"]).unwrap_or_default();
-                let mut out = self.end();
-                let lines: Vec<String> = safe_lines(text.trim_end()).collect();
-                let most = if self.look.full { usize::MAX } else { RESULT_LINES };
-                for (index, line) in lines.iter().take(most).enumerate() {
-                    let line = if self.look.full { line.clone() } else { short(line, LINE) };
-                    let _infallible = writeln!(out, "{} {}", paint(FAINT, if index == 0 { "›" } else { " " }), paint(STRONG, line));
-                }
-                self.more(&mut out, lines.len(), most);
-                out
-            }
-            "plan" => self.plan(data),
-            "retry" => {
-                let attempt = data["attempt"].as_u64().map(|n| {
-                    format!(" (attempt {n}{})", data["of"].as_u64().or(data["maxAttempts"].as_u64()).map(|of| format!(" of {of}")).unwrap_or_default())
-                });
-                let wait = data["delayMs"]
-                    .as_f64()
-                    .or(data["delay"].as_f64())
-                    .map(|ms| format!(" in {}", span(Duration::from_secs_f64((ms / 1000.0).clamp(0.0, 1e9)))));
-                self.line(WARN, &format!("The model did not answer; trying again{}{}{}", wait.unwrap_or_default(), attempt.unwrap_or_default(), said()))
-            }
-            "rate_limit" => {
-                let until = reset(data).map(|at| format!(" until {}", clock(at, self.look.now.unwrap_or_else(time::now), &self.look.zone))).unwrap_or_default();
-                self.line(WARN, &format!("The model's provider limits the rate{until}{}", said()))
-            }
-            "compact" => self.line(FAINT, "The agent shortened its memory of the conversation."),
-            "gap" => {
-                let count = data["count"].as_u64().or(data["missed"].as_u64()).map_or_else(|| "Some".to_owned(), |count| count.to_string());
-                self.line(WARN, &format!("{count} events are missing here (loopsy task show {} --events).", self.look.name))
-            }
-            "init" if verbose => {
-                let word = |name: &str, keys: &[&str]| known(data, keys).map(|word| format!(" {name} {word}")).unwrap_or_default();
-                self.line(FAINT, &format!("Began:{}{}", word("model", &["model"]), word("session", &["sessionId", "session"])))
-            }
-            "init" | "usage" | "stderr" | "raw" | "" if !verbose => String::new(),
-            "usage" => {
-                let usage = serde_json::from_value(data.get("usage").unwrap_or(data).clone()).unwrap_or_default();
-                tokens(&usage).map_or_else(String::new, |tokens| self.line(FAINT, &format!("Tokens so far: {tokens}")))
-            }
-            "stderr" => self.block(FAINT, &format!("stderr{}", said())),
-            other => {
-                let whole = data.get("line").map_or_else(|| data.to_string(), text_of);
-                let whole = if self.look.full { whole } else { short(&whole, LINE) };
-                self.line(FAINT, &format!("{}: {whole}", if other.is_empty() { "system" } else { other }))
-            }
-        }
-    }
-
     fn plan(&mut self, data: &Value) -> String {
         let mut out = self.end();
         put_head(&mut out, "Plan");
-        let list = ["entries", "plan", "todos", "steps", "items"].iter().find_map(|key| data[*key].as_array());
+        let list = steps(data);
         for step in list.into_iter().flatten() {
-            let text = known(step, &["content", "step", "text", "title"]).map_or_else(|| text_of(step), str::to_owned);
+            let text = known(step, &["content", "step", "text", "title", "description"]).map_or_else(|| plain_text(step, "(a step)"), str::to_owned);
             let (mark, style) = match known(step, &["status"]).unwrap_or_default() {
                 "completed" | "done" => ("✓", GOOD),
                 "in_progress" | "inProgress" => ("›", STRONG),
@@ -305,6 +321,23 @@ impl Renderer {
     }
 }
 
+/// The list in a plan.
+fn steps(data: &Value) -> Option<&Vec<Value>> {
+    ["entries", "plan", "todos", "steps", "items"].iter().find_map(|key| data[*key].as_array())
+}
+
+/// Whether the input of a tool is a list of steps that have a state.
+fn has_steps(input: &Value) -> bool {
+    steps(input).is_some_and(|list| !list.is_empty() && list.iter().all(|step| known(step, &["status"]).is_some()))
+}
+
+/// The text in a value, or another where it has none: people read no JSON.
+fn plain_text(data: &Value, otherwise: &str) -> String {
+    let has_text = |data: &Value| ["text", "content"].iter().any(|key| data.get(*key).is_some_and(|text| text.is_string() || text.is_array()));
+    let text = if data.is_object() && !has_text(data) { String::new() } else { text_of(data) };
+    if text.trim().is_empty() { otherwise.to_owned() } else { text }
+}
+
 /// A line that belongs to the one above it. The text is inert already, or ours.
 fn put(out: &mut String, style: Style, line: &str) {
     let _infallible = writeln!(out, "  {}", paint(style, line));
@@ -312,12 +345,6 @@ fn put(out: &mut String, style: Style, line: &str) {
 
 fn put_head(out: &mut String, word: &str) {
     let _infallible = writeln!(out, "{} {}", paint(FAINT, "●"), paint(STRONG, word));
-}
-
-/// The time at which a limit ends: milliseconds, or seconds where the number is small, or the same deeper in.
-fn reset(data: &Value) -> Option<Millis> {
-    let at = ["resetsAt", "resetAt", "until"].iter().find_map(|key| data[*key].as_u64().or_else(|| data["rateLimitInfo"][*key].as_u64()))?;
-    Some(if at < 100_000_000_000 { at * 1000 } else { at })
 }
 
 /// What was decided, as a word in the past.

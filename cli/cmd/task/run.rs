@@ -18,13 +18,18 @@ use crate::{
 
 /// Between two looks whether a task has its terminal.
 const LOOK: Duration = Duration::from_millis(100);
+/// A task that has no place after so many looks waits for one.
+const WAITS: u32 = 10;
 
 pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
+    if args.model.as_deref().is_some_and(|model| model.trim().is_empty()) {
+        return Err(Error::usage("The name of the model, `--model`, is empty.").hint("Leave `--model` out for the agent's own choice."));
+    }
+    if args.interactive && !args.detach && !ctx.out.json {
+        terminal::required().map_err(|error| error.hint("Leave it to the daemon with `loopsy task run -i -d`, and attach from a terminal later."))?;
+    }
     let text = prompt(args.prompt)?;
     let on = args.on;
-    if args.interactive && !args.detach && !ctx.out.json {
-        terminal::required()?;
-    }
     let client = ctx.at(on.as_deref())?;
     let mode = if args.interactive { TaskMode::Interactive } else { TaskMode::Headless };
     let request = DispatchTask {
@@ -69,7 +74,7 @@ pub(super) async fn run(ctx: &Ctx, args: Run) -> Result<u8, Error> {
 /// Opens the terminal of an interactive task, once it has one.
 async fn attach(ctx: &Ctx, on: Option<String>, mut info: TaskInfo) -> Result<u8, Error> {
     let client = ctx.at(on.as_deref())?;
-    let mut waits = false;
+    let mut looks = 0_u32;
     let terminal = loop {
         match (&info.terminal_id, info.status.is_ended()) {
             (Some(terminal), false) => break terminal.clone(),
@@ -79,7 +84,9 @@ async fn attach(ctx: &Ctx, on: Option<String>, mut info: TaskInfo) -> Result<u8,
             }
             (None, false) => {}
         }
-        if !std::mem::replace(&mut waits, true) && info.status == TaskStatus::Pending {
+        // The reply that accepts a task comes before it is known whether there is a place.
+        looks = looks.saturating_add(1);
+        if looks == WAITS && info.status == TaskStatus::Pending {
             ctx.out.remark(format_args!(
                 "Waiting for a place: as many tasks run as may. Ctrl-C leaves; `loopsy task show {}` tells more.",
                 name(&info, on.as_deref())

@@ -166,8 +166,8 @@ pub(super) fn page(task: &TaskInfo, on: Option<&str>, now: Millis, zone: &TimeZo
 /// Which task began, on standard error: scripts read the result.
 pub(super) fn began(ctx: &Ctx, task: &TaskInfo, on: Option<&str>) {
     if !ctx.out.json {
-        let what = if task.status == TaskStatus::Pending { "waits for a place" } else { "began" };
-        ctx.out.remark(paint(FAINT, format!("Task {} ({}) {what} in {}. Ctrl-C interrupts it.", name(task, on), inert(&task.agent), inert(&task.cwd))));
+        // Whether it waits for a place is told by its events: the reply comes before that is known.
+        ctx.out.remark(paint(FAINT, format!("Task {} ({}) in {}", name(task, on), inert(&task.agent), inert(&task.cwd))));
     }
 }
 

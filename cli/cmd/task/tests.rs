@@ -60,16 +60,20 @@ fn every_kind() -> Vec<(&'static str, Value, Option<u64>)> {
         ("tool_result", json!({ "id": "t2", "name": "Edit", "content": [{ "type": "text", "text": "done" }], "isError": false }), None),
         ("tool_result", json!({ "id": "t3", "content": "no such file", "isError": true }), None),
         ("permission_request", crate::cmd::approvals::sample(), None),
-        ("status", json!({ "status": "running", "approvalId": "a", "approved": true, "decision": "allow", "by": "owner" }), None),
-        ("status", json!({ "status": "running", "approvalId": "b", "approved": false, "decision": "deny", "by": "kai", "reason": "use cargo clean" }), None),
+        ("status", json!({ "status": "running", "approvalId": "a", "approved": true, "tool": "Bash", "decision": "allow", "by": "admin" }), None),
+        (
+            "status",
+            json!({ "status": "running", "approvalId": "b", "tool": "Bash", "approved": false, "decision": "deny", "by": "kai", "reason": "use cargo clean" }),
+            None,
+        ),
         ("system", json!({ "subtype": "retry", "attempt": 2, "maxAttempts": 10, "delayMs": 4000, "message": "529 overloaded" }), None),
-        ("system", json!({ "subtype": "rate_limit", "resetsAt": NOON / 1000 + 5400, "message": "five hours are used up" }), None),
+        ("system", json!({ "subtype": "rate_limit", "status": "rejected", "limit": "five_hour", "resetsAt": NOON / 1000 + 5400 }), None),
         ("system", json!({ "subtype": "compact" }), None),
         ("system", json!({ "subtype": "usage", "inputTokens": 1200, "outputTokens": 30 }), None),
         ("system", json!({ "subtype": "stderr", "text": "a warning\nof two lines" }), None),
         ("system", json!({ "subtype": "raw", "line": { "type": "new_thing" } }), None),
         ("system", json!({ "subtype": "from_tomorrow", "x": 1 }), None),
-        ("system", json!({ "subtype": "gap", "count": 12 }), None),
+        ("system", json!({ "subtype": "gap", "from": 3, "to": 14 }), None),
         ("error", json!({ "message": "The agent wants a login." }), None),
         ("result", json!({ "text": "I run it.", "cost": 0.0421, "duration": 64000, "usage": { "inputTokens": 12300, "outputTokens": 950 }, "turns": 2 }), None),
         ("exit", json!({ "exitCode": 0, "signal": null }), None),
@@ -83,6 +87,103 @@ fn a_stream_reads_well() {
     assert_snapshot!("stream_verbose", plain(&rendered(Look { verbose: true, ..look() }, &every_kind())));
     assert_snapshot!("stream_full", plain(&rendered(Look { verbose: true, full: true, ..look() }, &every_kind())));
     assert_snapshot!("stream_quiet", plain(&rendered(Look { quiet: true, ..look() }, &every_kind())));
+}
+
+/// What agents tell beside their work, and how it reads by default; nothing where only `--verbose` shows it.
+#[test]
+fn what_is_told_beside_the_work_is_words_and_never_json() {
+    let retry = json!({ "subtype": "retry", "attempt": 1, "maxRetries": 10, "delayMs": 529, "httpStatus": 429, "error": "rate_limit" });
+    let reset = NOON + 5_400_000;
+    let all = [
+        (retry, "The model answered 429 (rate limit); trying again in 529 ms (1 of 10)\n"),
+        (json!({ "subtype": "retry", "message": "stream closed" }), "The model did not answer (stream closed); trying again\n"),
+        (json!({ "subtype": "rate_limit", "status": "allowed", "limit": "five_hour", "resetsAt": reset }), ""),
+        (json!({ "subtype": "rate_limit", "status": "allowed_warning", "limit": "five_hour", "used": 0.82 }), "82 % of the five-hour limit used\n"),
+        (json!({ "subtype": "rate_limit", "status": "allowed_warning" }), "Most of the limit is used\n"),
+        (
+            json!({ "subtype": "rate_limit", "status": "rejected", "limit": "five_hour", "resetsAt": reset }),
+            "The five-hour limit is reached; it begins anew at 13:30:00\n",
+        ),
+        (json!({ "subtype": "rate_limit", "usedPercent": 40, "minutes": 300, "resetsAt": reset }), ""),
+        (json!({ "subtype": "rate_limit", "usedPercent": 100, "minutes": 300, "reached": "rate_limit_reached" }), "The five-hour limit is reached\n"),
+        (json!({ "subtype": "rate_limit", "usedPercent": 40, "minutes": 300, "reached": null }), ""),
+        (json!({ "subtype": "notice", "message": "It was set up anew.", "level": "info" }), "It was set up anew.\n"),
+        (json!({ "subtype": "notice", "from": "big", "model": "small", "reason": "busy" }), "The model is now small instead of big: busy\n"),
+        (json!({ "subtype": "notice", "message": null }), ""),
+        (json!({ "subtype": "unsupported", "options": ["budget"], "message": "It knows no budget." }), "It knows no budget.\n"),
+        (
+            json!({ "subtype": "permission_denied", "tool": "Bash", "toolUseId": "t", "message": "not in this mode" }),
+            "✗ Bash refused by the agent: not in this mode\n",
+        ),
+        (json!({ "subtype": "denied", "tool": "edit", "input": { "path": "x" }, "why": "the mode is plan" }), "✗ edit denied: the mode is plan\n"),
+        (json!({ "subtype": "subagent", "parent": "t", "description": "Look for tests", "state": "task_started" }), "  subagent: Look for tests\n"),
+        (json!({ "subtype": "subagent", "parent": "t", "text": "I look.\nThen I say." }), "  subagent: I look. (+1 line)\n"),
+        (json!({ "subtype": "subagent", "parent": "t", "state": "completed", "summary": "Found 3" }), "  subagent: completed: Found 3\n"),
+        (json!({ "subtype": "subagent", "parent": "t" }), ""),
+        (json!({ "subtype": "mode", "permissionMode": "plan" }), ""),
+        (json!({ "subtype": "mode", "mode": "plan" }), ""),
+        (json!({ "subtype": "session_end", "reason": "logout" }), ""),
+        (json!({ "subtype": "compact", "status": "compacting" }), ""),
+        (json!({ "subtype": "compact", "trigger": "auto" }), ""),
+        (json!({ "subtype": "compact", "metadata": { "pre_tokens": 9 } }), "The agent shortened its memory of the conversation.\n"),
+        (json!({ "subtype": "gap", "from": 1, "to": 12 }), "12 events are no longer kept here\n"),
+        (json!({ "subtype": "gap", "from": 4, "to": 4 }), "1 event is no longer kept here\n"),
+        (json!({ "subtype": "plan", "steps": [{ "step": "Look", "status": "inProgress" }], "explanation": null }), "● Plan\n  › Look\n"),
+        (json!({ "subtype": "plan", "entries": [{ "priority": "high" }] }), "● Plan\n  · (a step)\n"),
+        (json!({ "subtype": "init", "model": "m", "tools": ["x"] }), ""),
+        (json!({ "subtype": "usage", "usage": { "inputTokens": 1 } }), ""),
+        (json!({ "subtype": "raw", "line": { "type": "new" } }), ""),
+        (json!({ "subtype": "raw", "omittedBytes": 5 }), ""),
+        (json!({ "subtype": "stderr", "text": "{\"a\":1}" }), ""),
+        (json!({ "subtype": "from_tomorrow", "x": { "y": 1 } }), ""),
+        (json!({ "x": 1 }), ""),
+    ];
+    for (data, reads) in all {
+        let shown = plain(&rendered(look(), &[("system", data.clone(), None)]));
+        assert_eq!(shown, reads, "{data}");
+        assert!(!shown.contains("{\""), "{shown}");
+        let told = plain(&rendered(Look { verbose: true, ..look() }, &[("system", data.clone(), None)]));
+        let says_nothing =
+            data["message"].is_null() && data["subtype"] == "notice" && data["model"].is_null() || data == json!({ "subtype": "subagent", "parent": "t" });
+        assert!(says_nothing || !told.is_empty(), "{data} is nowhere shown");
+    }
+}
+
+#[test]
+fn lists_of_things_to_do_are_plans() {
+    let todos = json!({ "todos": [{ "content": "Look", "status": "completed", "activeForm": "Looking" }, { "content": "Mend", "status": "pending" }] });
+    let events = [
+        ("tool_use", json!({ "id": "t", "name": "TodoWrite", "input": todos }), None),
+        ("tool_result", json!({ "id": "t", "name": "TodoWrite", "content": "Todos were changed. Go on.", "isError": false }), None),
+    ];
+    assert_eq!(plain(&rendered(look(), &events)), "● Plan\n  ✓ Look\n  · Mend\n");
+}
+
+#[test]
+fn answers_say_the_tool_first() {
+    let answer = |data: Value| plain(&rendered(look(), &[("status", data, None)]));
+    let said = json!({ "approvalId": "a", "tool": "Bash", "approved": false, "decision": "deny", "by": "admin", "reason": "not now" });
+    assert_eq!(answer(said), "✗ Bash denied by the owner: not now\n");
+    assert_eq!(
+        answer(json!({ "approvalId": "a", "tool": "Bash", "approved": false, "expired": true, "by": "daemon" })),
+        "✗ Bash denied: nobody answered in time\n"
+    );
+    assert_eq!(answer(json!({ "approvalId": "a", "withdrawn": "it was interrupted" })), "The agent no longer asks: it was interrupted\n");
+    assert_eq!(answer(json!({ "approvalId": "a", "parked": true })), "The question is parked until somebody answers it.\n");
+}
+
+#[test]
+fn an_error_is_said_once() {
+    let error = json!({ "message": "Claude Code failed: API Error: 500 no" });
+    let events = [("text", json!("API Error: 500 no"), None), ("error", error.clone(), None), ("error", error, None)];
+    assert_eq!(plain(&rendered(look(), &events)), "API Error: 500 no\nError: Claude Code failed\n");
+    let failed = json!({ "message": "It is broken." });
+    let turns = [("error", failed.clone(), None), ("system", json!({ "subtype": "prompt", "text": "again" }), None), ("error", failed, None)];
+    assert_eq!(plain(&rendered(look(), &turns)), "Error: It is broken.\n› again\nError: It is broken.\n");
+    let mut renderer = Renderer::new(look());
+    let _shown = renderer.event(&event("error", json!({ "message": "It is broken." }), None));
+    assert!(renderer.has_told("It is broken.") && !renderer.has_told("Something else."));
+    assert_eq!(plain(&rendered(look(), &[("error", json!({ "odd": 1 }), None)])), "Error: The agent failed and did not say why.\n");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn a_card_comes_up_in_the_stream_and_a_key_answers_it() {
     person.presses_until_seen("y", "`y` is not a key here");
     assert_eq!(state(&fake, APPROVAL), "pending");
     person.presses("a", || state(&fake, APPROVAL) == "allowed");
-    person.sees("allowed by owner");
+    person.sees("✓ Bash allowed");
     person.sees("meanwhile");
     let body = fake.look(|world| world.asked.iter().find(|asked| asked.line.starts_with("POST /api/v1/approvals/")).unwrap().body.clone());
     assert_eq!(body, json!({ "sha256": HASH, "decision": "allow" }));
