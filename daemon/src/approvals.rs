@@ -1,7 +1,7 @@
 //! Questions of agents that wait for a person. Each is stored before anybody sees it, answered once, and denied when nobody answers.
 //!
 //! Everything fails closed: when the time is up, when the agent or the daemon dies, when an answer cannot be stored or told, nothing was granted. A yes counts
-//! only once the agent was told, and whoever tells it is this table's [`Desk`], the one task that talks to the agent.
+//! only once the agent was told, and whoever tells it is this table's `Desk`, the one task that talks to the agent.
 
 use std::{
     collections::BTreeMap,

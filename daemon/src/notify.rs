@@ -1,4 +1,4 @@
-//! Tells a person who is away that something waits. What is told comes from the node's own events, when it is told is the [`Gate`]'s to say, and it goes all
+//! Tells a person who is away that something waits. What is told comes from the node's own events, when it is told is the `Gate`'s to say, and it goes all
 //! configured ways at once: desktop, command, address.
 //!
 //! Nothing waits for a notice. A way that does not work holds up no other, is logged once until it works again, and is shown among the node's problems.
@@ -87,7 +87,7 @@ impl fmt::Debug for Shared {
 }
 
 impl Notifier {
-    /// Hears the node's events from now on, once it is [watched](Self::watch).
+    /// Hears the node's events from now on, once `watch` runs.
     pub fn new(config: watch::Receiver<Arc<Config>>, events: Events, jobs: Jobs) -> Self {
         let ways = Ways::new(jobs);
         Self::with(config, events, Box::new(move |notice, config| Box::pin(ways.clone().deliver(notice, config))), Box::new(time::minute_of_day))

@@ -1,4 +1,6 @@
 //! A whole screen as escape sequences for a fresh terminal of the same size.
+//!
+//! On screens of two or three columns, lines above the screen with wide characters in them may be broken at other places than they were.
 
 use std::fmt::Write;
 
