@@ -1,6 +1,6 @@
 //! Terminals: programs on a screen that outlive whoever looks at them.
 //!
-//! The program runs below the keeper, as a job does. What it prints is filtered, logged and drawn; each [viewer] follows the log at its
+//! The program runs below the keeper, as a job does. What it prints is filtered, logged and drawn; each viewer follows the log at its
 //! own pace, from a snapshot of the screen on, and the program never waits for one.
 
 mod conduct;
