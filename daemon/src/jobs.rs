@@ -3,7 +3,7 @@
 //! or the key that started it is revoked.
 
 mod conduct;
-mod environment;
+pub(crate) mod environment;
 mod job;
 pub mod keeper;
 mod output;

@@ -176,21 +176,19 @@ impl Tasks {
         let parts = &self.0.parts;
         let config = parts.config.borrow().clone();
         check::request(&config, caller, &request)?;
-        let found = parts.agents.find(&request.agent.0)?;
+        let found = start::find(parts, &request.agent.0).await?;
         start::fits(&found, &request)?;
         let (home, data, cwd) = (parts.home.clone(), parts.data.clone(), request.cwd.clone());
-        let looking = {
+        let cwd = {
             let config = Arc::clone(&config);
-            tokio::task::spawn_blocking(move || check::directory(&config, &home, &data, cwd.as_deref()))
+            aside(move || check::directory(&config, &home, &data, cwd.as_deref())).await??
         };
-        let cwd = looking.await.map_err(|error| TaskError::Files(io::Error::other(error)))??;
         let may_wait = request.queue;
         self.room(&config, may_wait)?;
         let id = TaskId::new();
         let (cwd, worktree) = if request.worktree {
             let (cwd, id, data) = (cwd, id.clone(), parts.data.clone());
-            let making = tokio::task::spawn_blocking(move || worktree::make(&cwd, id.as_str(), &data));
-            let made = making.await.map_err(|error| TaskError::Files(io::Error::other(error)))??;
+            let made = aside(move || worktree::make(&cwd, id.as_str(), &data)).await??;
             (made.cwd, Some(made.worktree))
         } else {
             (cwd, None)
@@ -266,7 +264,7 @@ impl Tasks {
     /// One run of a task, from its place to its end.
     async fn conduct(&self, turn: Turn, commands: mpsc::Receiver<Command>) {
         let task = turn.task.clone();
-        let Some(principal) = run::heir_of(&self.0, &turn.principal) else {
+        let Some(principal) = run::holder(&self.0, &turn.principal) else {
             self.table().running.remove(task.id());
             self.0.parts.approvals.task_over(task.id(), "the key of who started the task is gone").await;
             task.over(&self.0, Over { status: TaskStatus::Cancelled, ended_by: EndedBy::Revoked, error: None, exit: None }).await;
@@ -285,7 +283,7 @@ impl Tasks {
         self.0.parts.trust.revoke_task(task.id());
         if task.info().agent_version.is_none() {
             // What was not known at the start may be by now.
-            let version = self.0.parts.agents.find(&task.info().agent).ok().and_then(|found| found.version);
+            let version = start::find(&self.0.parts, &task.info().agent).await.ok().and_then(|found| found.version);
             task.known(&self.0, None, None, version).await;
         }
         task.over(&self.0, over).await;
@@ -587,6 +585,11 @@ impl Shared {
     fn publish(&self, task: &Task) {
         self.parts.events.publish(Event::TaskChanged { task: task.info() });
     }
+}
+
+/// Does what waits for the disk away from the threads that serve.
+async fn aside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, TaskError> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| TaskError::Files(io::Error::other(error)))
 }
 
 /// The environment of an agent: the usual of a job, its own login, and what the config names.

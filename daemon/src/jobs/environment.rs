@@ -68,7 +68,8 @@ impl Environment {
     }
 }
 
-fn matches(pattern: &str, name: &str) -> bool {
+/// Whether a name fits a pattern of the config. A star at the end matches any rest.
+pub(crate) fn matches(pattern: &str, name: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |start| name.starts_with(start))
 }
 

@@ -18,6 +18,8 @@ use std::{
 use loopsy_shared::{config::Execution, text::inert};
 use wrappers::Inner;
 
+use super::environment;
+
 /// How many wrappers may be around a program.
 const DEPTH: usize = 16;
 
@@ -110,7 +112,7 @@ pub(crate) fn check(execution: &Execution, search: &Search, command: &str, args:
 
 /// Says whether a caller may set a variable.
 pub(crate) fn check_variable(execution: &Execution, name: &str) -> Result<(), Refusal> {
-    let locked = LOCKED.iter().any(|pattern| pattern.strip_suffix('*').map_or(*pattern == name, |start| name.starts_with(start)));
+    let locked = LOCKED.iter().any(|pattern| environment::matches(pattern, name));
     if execution.allowlist.is_some() && locked { Err(Refusal::Variable(inert(name).into_owned())) } else { Ok(()) }
 }
 

@@ -12,7 +12,7 @@ use loopsy_shared::{
 };
 
 use super::TaskError;
-use crate::trust::Caller;
+use crate::{jobs::environment, trust::Caller};
 
 /// Longest prompt, in bytes.
 pub(super) const LONGEST_PROMPT: usize = 4 << 20;
@@ -99,9 +99,7 @@ fn rights(config: &Config, caller: &Caller, request: &DispatchTask) -> Result<()
 
 /// Further arguments: a known harmless one with its value, or what the config names.
 fn arguments(config: &Config, arguments: &[String]) -> Result<(), TaskError> {
-    let named = |argument: &str| {
-        config.agents.allowed_args.iter().any(|pattern| pattern.strip_suffix('*').map_or(pattern == argument, |start| argument.starts_with(start)))
-    };
+    let named = |argument: &str| config.agents.allowed_args.iter().any(|pattern| environment::matches(pattern, argument));
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         if named(argument) {

@@ -1,5 +1,8 @@
 //! One run of an agent: the only one that talks to its process. What the driver says is done here, and what happens is told to the driver.
 
+mod commands;
+mod questions;
+
 use std::{
     collections::{HashMap, HashSet},
     path::PathBuf,
@@ -112,6 +115,8 @@ pub(super) struct Parts {
     /// Whose key it runs with.
     pub(super) principal: Arc<Principal>,
     pub(super) cwd: PathBuf,
+    /// The repository that `cwd` is in.
+    pub(super) repository: Option<PathBuf>,
     pub(super) peer: Option<String>,
     pub(super) park: bool,
 }
@@ -157,19 +162,11 @@ pub(super) struct Run {
 impl Run {
     /// Runs the agent to its end.
     pub(super) async fn run(shared: Arc<Shared>, task: Task, parts: Parts) -> Over {
-        let Parts { driver, agent, mut commands, timeout, type_first, principal, cwd, peer, park } = parts;
+        let Parts { driver, agent, mut commands, timeout, type_first, principal, cwd, repository, peer, park } = parts;
         let (desk, mut told) = mpsc::channel(COMMANDS);
         let info = task.info();
-        let asker = Asker {
-            node: shared.parts.config.borrow().hostname(),
-            task: task.id().clone(),
-            agent: info.agent.clone(),
-            repository: repository(&cwd),
-            cwd,
-            peer,
-            park,
-            desk,
-        };
+        let asker =
+            Asker { node: shared.parts.config.borrow().hostname(), task: task.id().clone(), agent: info.agent.clone(), repository, cwd, peer, park, desk };
         let mut run = Self {
             spent: info.cost_usd.unwrap_or_default(),
             used: info.usage,
@@ -237,7 +234,7 @@ impl Run {
                     self.deadline = Some(Instant::now() + DRAIN);
                     (printing, complaining) = (printing && self.agent.stdout.is_some(), complaining && self.agent.stderr.is_some());
                 }
-                () = principal.revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => match heir(&self.shared, &principal) {
+                () = principal.revoked.cancelled(), if self.ended_by.is_none() && exit.is_none() => match holder(&self.shared, &principal) {
                     Some(heir) => principal = heir,
                     None => self.end(EndedBy::Revoked).await,
                 },
@@ -367,282 +364,6 @@ impl Run {
         }
     }
 
-    // --- questions
-
-    fn ask(&mut self, ask: Ask, waits: Waits, stored: Option<Stored>) {
-        let refused = if !self.keys.insert(ask.key.clone()) {
-            Some("Another question of that name is open, so this one was denied.")
-        } else if self.keys.len() > MOST_OPEN {
-            self.keys.remove(&ask.key);
-            Some("Too many questions are open, so this one was denied.")
-        } else {
-            None
-        };
-        if let Some(why) = refused {
-            self.events.push(system_error(why));
-            match waits {
-                // A driver keeps its questions apart itself.
-                Waits::Driver => {}
-                Waits::Hook { event, reply } => {
-                    let _gone = reply.send(agents::hook_answer(&event, &approvals::denied(why.to_owned()), self.asker.park));
-                }
-                Waits::Poll => drop(stored),
-            }
-            return;
-        }
-        let (approvals, asker) = (self.shared.parts.approvals.clone(), self.asker.clone());
-        self.asking.push(Box::pin(async move {
-            let key = ask.key.clone();
-            if asker.park
-                && let Some(approval) = approvals.take_parked(&asker.task, &key, &ask.tool, &ask.input).await
-            {
-                return (key, waits, stored, Ok(approval));
-            }
-            let asked = approvals.ask(asker, ask).await;
-            (key, waits, stored, asked)
-        }));
-    }
-
-    /// A question is stored, or could not be.
-    async fn asked(&mut self, key: String, waits: Waits, stored: Option<Stored>, asked: Result<Approval, StoreError>) {
-        let approval = match asked {
-            Ok(approval) => approval,
-            Err(error) => {
-                self.events.push(system_error(&format!("A question of the agent was denied, because it could not be stored: {error}")));
-                let denied = approvals::denied(format!("The question could not be stored, so nobody was asked: {error}"));
-                let _gone = stored.map(|stored| stored.send(Err(error)));
-                self.keys.remove(&key);
-                return self.answer(&key, waits, &denied, None).await;
-            }
-        };
-        let _gone = stored.map(|stored| stored.send(Ok(())));
-        if let Some(why) = self.withdrawn.remove(&key) {
-            self.keys.remove(&key);
-            return self.shared.parts.approvals.withdraw(&approval.id, &why).await;
-        }
-        if let (false, Some(decision)) = (approval.state.is_open(), &approval.decision) {
-            // A rule has answered, or somebody did while it was parked.
-            self.keys.remove(&key);
-            let (heard, hears) = oneshot::channel();
-            self.tell_decision(&approval);
-            self.answer(&key, waits, decision, Some(heard)).await;
-            let (approvals, id) = (self.shared.parts.approvals.clone(), approval.id.clone());
-            self.shared.parts.tracker.spawn(async move {
-                if hears.await.is_ok() {
-                    approvals.delivered(&id).await;
-                }
-            });
-            return;
-        }
-        let data = serde_json::to_value(&approval).unwrap_or_default();
-        self.events.push(NewEvent { kind: TaskEventKind::PermissionRequest, data, block: None });
-        if !matches!(waits, Waits::Poll) {
-            self.pause_clock();
-        }
-        self.open.insert(approval.id.clone(), Open { key, waits });
-        match self.early.remove(&approval.id) {
-            Some(told) => self.answered(told).await,
-            None => self.show_open().await,
-        }
-    }
-
-    /// There is an answer.
-    async fn answered(&mut self, told: Told) {
-        match told {
-            Told::Answer { approval, heard } => {
-                let Some(decision) = &approval.decision else { return };
-                let Some(open) = self.open.remove(&approval.id) else {
-                    // Somebody was quicker than this run heard that its question is stored.
-                    if !self.asking.is_empty() {
-                        self.early.insert(approval.id.clone(), Told::Answer { approval, heard });
-                    }
-                    return;
-                };
-                self.keys.remove(&open.key);
-                self.stopped_by_no |= decision.decision == Decision::Stop;
-                self.tell_decision(&approval);
-                self.answer(&open.key, open.waits, decision, Some(heard)).await;
-                self.show_open().await;
-            }
-            Told::Park(id) => self.park(&id).await,
-        }
-    }
-
-    async fn answer(&mut self, key: &str, waits: Waits, decision: &Decided, heard: Option<oneshot::Sender<()>>) {
-        match waits {
-            Waits::Driver => {
-                let steps = self.driver.answer(key, decision);
-                self.carry_out(steps, heard).await;
-            }
-            Waits::Hook { event, reply } => {
-                if reply.send(agents::hook_answer(&event, decision, self.asker.park)).is_ok() {
-                    let _nobody = heard.map(|heard| heard.send(()));
-                }
-            }
-            // Whoever asked comes and looks.
-            Waits::Poll => {
-                let _nobody = heard.map(|heard| heard.send(()));
-            }
-        }
-    }
-
-    /// Nobody has answered for so long that the process need not wait any more.
-    async fn park(&mut self, id: &ApprovalId) {
-        let Some(Open { waits: Waits::Hook { .. }, .. }) = self.open.get(id) else { return };
-        let Some(approval) = self.shared.parts.approvals.parked(id).await else { return };
-        let Some(Open { key, waits: Waits::Hook { event, reply } }) = self.open.remove(id) else { return };
-        self.keys.remove(&key);
-        let _ends_all_the_same = reply.send(agents::hook_defer(&event));
-        self.events.push(status(json!({ "status": TaskStatus::WaitingApproval, "approvalId": approval.id, "parked": true })));
-        self.deadline.get_or_insert(Instant::now() + PARKING);
-    }
-
-    async fn withdraw(&mut self, key: &str, why: &str) {
-        let open = self.open.iter().find(|(_, open)| open.key == key).map(|(id, _)| id.clone());
-        match open {
-            Some(id) => {
-                self.open.remove(&id);
-                self.keys.remove(key);
-                self.shared.parts.approvals.withdraw(&id, why).await;
-                self.events.push(status(json!({ "status": TaskStatus::Running, "approvalId": id, "withdrawn": why })));
-                self.show_open().await;
-            }
-            None if self.keys.contains(key) => {
-                self.withdrawn.insert(key.to_owned(), why.to_owned());
-            }
-            None => {}
-        }
-    }
-
-    fn tell_decision(&mut self, approval: &Approval) {
-        let Some(decision) = &approval.decision else { return };
-        let mut data = json!({
-            "status": TaskStatus::Running,
-            "approvalId": approval.id,
-            "tool": approval.tool,
-            "approved": decision.decision.is_yes(),
-            "decision": decision.decision,
-            "by": decision.by,
-        });
-        if let (Some(reason), Some(data)) = (&decision.reason, data.as_object_mut()) {
-            data.insert("reason".to_owned(), json!(reason));
-        }
-        if approval.state == ApprovalState::Expired {
-            data["expired"] = json!(true);
-        }
-        self.events.push(status(data));
-    }
-
-    /// Shows what is open, and lets the clock run or stand.
-    async fn show_open(&mut self) {
-        let approvals = &self.shared.parts.approvals;
-        let mut open: Vec<Approval> = self.open.keys().filter_map(|id| approvals.get(id)).filter(|approval| approval.state.is_open()).collect();
-        open.sort_by_key(|approval| approval.asked_at);
-        if !self.a_person_is_waited_for() {
-            self.counting_since = self.counting_since.max(Instant::now());
-        }
-        self.task.show_open(&self.shared, &open).await;
-    }
-
-    /// Whether the agent itself stands still for an answer. What something inside the task asks by polling does not stop it.
-    fn a_person_is_waited_for(&self) -> bool {
-        self.open.values().any(|open| !matches!(open.waits, Waits::Poll))
-    }
-
-    /// Time in which only a person is waited for does not count.
-    fn pause_clock(&mut self) {
-        if !self.a_person_is_waited_for() {
-            self.left = self.left.map(|left| left.saturating_sub(self.counting_since.elapsed()));
-            self.counting_since = Instant::now();
-        }
-    }
-
-    // --- what others want
-
-    async fn commanded(&mut self, command: Command) {
-        match command {
-            Command::Say(text, taken) => {
-                if self.farewell || self.ended_by.is_some() {
-                    return; // `taken` is dropped: it becomes the next run
-                }
-                self.say(&text).await;
-                let _gone = taken.send(());
-            }
-            Command::Interrupt => {
-                self.ended_by.get_or_insert(EndedBy::Interrupt);
-                if self.agent.is_screen() {
-                    self.agent.interrupt_screen().await;
-                } else {
-                    let steps = self.driver.interrupt();
-                    self.carry_out(steps, None).await;
-                    self.deadline.get_or_insert(Instant::now() + INTERRUPTION);
-                }
-            }
-            Command::End(by) => self.end(by).await,
-            Command::Hook(event, reply) => self.hook(event, reply).await,
-            Command::Poll(ask, stored) => self.ask(*ask, Waits::Poll, Some(stored)),
-        }
-    }
-
-    async fn say(&mut self, text: &str) {
-        self.events.push(system("prompt", json!({ "text": text })));
-        if self.agent.is_screen() {
-            self.agent.type_line(text).await;
-        } else {
-            let steps = self.driver.follow_up(text);
-            self.carry_out(steps, None).await;
-        }
-    }
-
-    async fn hook(&mut self, event: Value, reply: oneshot::Sender<Value>) {
-        let agents::Hooked { steps, ask, answer } = agents::hook(&event, self.asker.park);
-        let begun = steps.iter().any(|step| matches!(step, Step::Known { session: Some(_), .. }));
-        self.carry_out(steps, None).await;
-        if let Some(text) = self.type_first.take_if(|_| begun) {
-            self.agent.type_raw(text).await;
-        }
-        match ask {
-            Some(ask) => self.ask(ask, Waits::Hook { event, reply }, None),
-            None => {
-                let _gone = reply.send(answer);
-            }
-        }
-    }
-
-    /// Ends the run, because somebody wants it.
-    async fn end(&mut self, by: EndedBy) {
-        if self.ended_by.is_none() && by != EndedBy::Agent {
-            self.ended_by = Some(by);
-        }
-        self.kill().await;
-    }
-
-    /// The daemon stops. What can be parked is parked.
-    async fn stop(&mut self) {
-        self.ended_by = Some(EndedBy::Restart);
-        if self.asker.park {
-            let keys: Vec<ApprovalId> = self.open.keys().cloned().collect();
-            for key in &keys {
-                self.park(key).await;
-            }
-            if !keys.is_empty() && self.open.is_empty() {
-                self.ended_by = None;
-                self.deadline = Some(Instant::now() + Duration::from_secs(2));
-                return;
-            }
-        }
-        self.kill().await;
-    }
-
-    async fn kill(&mut self) {
-        if !std::mem::replace(&mut self.killed, true) {
-            let grace = Duration::from_millis(self.shared.parts.config.borrow().execution.grace);
-            self.agent.kill(if self.ended_by == Some(EndedBy::Revoked) { grace.min(Duration::from_millis(500)) } else { grace }).await;
-        }
-    }
-
-    // --- the end
-
     async fn finish(mut self, exit: Exited) -> Over {
         let parked = self.turn.as_ref().is_some_and(|turn| turn.outcome == Outcome::Parked);
         // Questions that are just being stored come to nothing.
@@ -720,19 +441,12 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// The same machine with other rights, if it may still have tasks here: what it began goes on.
-fn heir(shared: &Shared, revoked: &Principal) -> Option<Arc<Principal>> {
-    shared.parts.trust.successor(revoked).filter(|heir| heir.may(Needs::Scope(Scope::AiTasks)))
-}
-
-/// Who a run belongs to when it begins: nobody, when the key is gone.
-pub(super) fn heir_of(shared: &Shared, principal: &Arc<Principal>) -> Option<Arc<Principal>> {
-    if principal.revoked.is_cancelled() { heir(shared, principal) } else { Some(Arc::clone(principal)) }
-}
-
-/// The directory of the repository that a directory is in.
-fn repository(cwd: &std::path::Path) -> Option<PathBuf> {
-    cwd.ancestors().find(|dir| dir.join(".git").exists()).map(PathBuf::from)
+/// Who a run belongs to now: the same machine with other rights, if it may still have tasks here, so that what it began goes on. Nobody, when the key is gone.
+pub(super) fn holder(shared: &Shared, principal: &Arc<Principal>) -> Option<Arc<Principal>> {
+    if !principal.revoked.is_cancelled() {
+        return Some(Arc::clone(principal));
+    }
+    shared.parts.trust.successor(principal).filter(|now| now.may(Needs::Scope(Scope::AiTasks)))
 }
 
 pub(super) fn system(subtype: &str, data: Value) -> NewEvent {

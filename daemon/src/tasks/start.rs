@@ -1,6 +1,10 @@
 //! The start of a run: the driver, the environment, the process or the terminal.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use loopsy_shared::{
     api::{
@@ -14,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Shared, Task, TaskError, Turn, environment, now,
+    Shared, Task, TaskError, Turn, aside, environment, now,
     process::Agent,
     run::{self, Command, Over, Parts, Run},
     timeout,
@@ -37,6 +41,17 @@ pub(super) const TOKEN: &str = "token";
 /// The size of an agent's screen, when nobody says.
 const SIZE: TerminalSize = TerminalSize { cols: 120, rows: 40 };
 
+/// The agent of a name, looked for away from the threads that serve.
+pub(super) async fn find(parts: &super::Parts, name: &str) -> Result<Found, TaskError> {
+    let (agents, name) = (parts.agents.clone(), name.to_owned());
+    Ok(aside(move || agents.find(&name)).await??)
+}
+
+/// The directory of the repository that a directory is in. Looks at the disk.
+fn repository(cwd: &Path) -> Option<PathBuf> {
+    cwd.ancestors().find(|dir| dir.join(".git").exists()).map(PathBuf::from)
+}
+
 /// Whether an agent can do what is asked for.
 pub(super) fn fits(found: &Found, request: &DispatchTask) -> Result<(), TaskError> {
     if request.mode == TaskMode::Interactive && !found.interactive() {
@@ -56,7 +71,7 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut comma
     let Turn { task, prompt, resume, principal } = turn;
     let (parts, request, info) = (&shared.parts, task.request(), task.info());
     let config = parts.config.borrow().clone();
-    let found = parts.agents.find(&info.agent)?;
+    let found = find(parts, &info.agent).await?;
     let settling = task.ran_at().filter(|_| resume).map_or(Duration::ZERO, |before| found.settles_in(before, now()));
     if !settling.is_zero()
         && let Some(over) = settle(&task, &found, settling, &mut commands, &principal.revoked, &parts.stopping).await?
@@ -81,7 +96,15 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut comma
         park: request.park,
     };
     let typed = agents::typed(&found, &begin);
-    let driver = parts.agents.make_driver(&found, begin)?;
+    let (cwd, repository, driver) = {
+        let (agents, found, cwd) = (parts.agents.clone(), found.clone(), PathBuf::from(&info.cwd));
+        aside(move || {
+            let repository = repository(&cwd);
+            (cwd, repository, agents.make_driver(&found, begin))
+        })
+        .await?
+    };
+    let driver = driver?;
     let launch = driver.launch();
     let program = found.program.to_string_lossy().into_owned();
     let mut env = environment(parts, |name| found.passes(name, |other| parts.jobs.variable(other).is_some()), task.id());
@@ -120,7 +143,8 @@ pub(super) async fn start(shared: &std::sync::Arc<Shared>, turn: Turn, mut comma
         timeout: timeout(&config, &request),
         type_first: typed,
         principal,
-        cwd: PathBuf::from(&info.cwd),
+        cwd,
+        repository,
         peer: task.peer(),
         park: request.park,
     };

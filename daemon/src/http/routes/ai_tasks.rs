@@ -117,7 +117,7 @@ fn own(caller: &Caller, task: &TaskId) -> Result<(), ApiError> {
 }
 
 async fn agents(app: App, _caller: Caller, _request: ListAgents) -> Result<Agents, ApiError> {
-    Ok(Agents { agents: app.agents.list() })
+    Ok(Agents { agents: app.blocking(|app| app.agents.list()).await? })
 }
 
 async fn events(app: App, _caller: Caller, request: ListTaskEvents) -> Result<TaskEvents, ApiError> {

@@ -37,7 +37,7 @@ async fn status(app: App, _caller: Caller, _request: GetStatus) -> Result<Status
         context: ContextCounts { entries: app.context.len() },
         tasks: TaskCounts { running, queued, total },
         approvals: app.approvals.open().len(),
-        agents: app.agents.list().into_iter().filter(|agent| agent.path.is_some()).collect(),
+        agents: app.blocking(|app| app.agents.list()).await?.into_iter().filter(|agent| agent.path.is_some()).collect(),
         problems: app.problems(),
     })
 }
