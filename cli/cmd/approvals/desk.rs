@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{
     card::{Look, visible},
     editor,
-    keys::{Input, Keys, in_foreground, size},
+    keys::{self, Input, Keys, in_foreground, size},
     review::{Line, Review, Step},
     who,
 };
@@ -55,6 +55,17 @@ pub(crate) struct Desk {
     answered: VecDeque<ApprovalId>,
     /// The peer whose task is followed, and what this machine is called.
     place: Option<(String, String)>,
+    /// Whether a card was ever shown.
+    used: bool,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        if self.used {
+            self.open = None;
+            keys::calm();
+        }
+    }
 }
 
 /// The card that is shown.
@@ -67,7 +78,7 @@ struct Open {
 
 impl Desk {
     pub(crate) const fn new(client: Client, out: Output) -> Self {
-        Self { client, out, waiting: VecDeque::new(), open: None, later: Vec::new(), answered: VecDeque::new(), place: None }
+        Self { client, out, waiting: VecDeque::new(), open: None, later: Vec::new(), answered: VecDeque::new(), place: None, used: false }
     }
 
     /// The questions come from a task on this peer; `here` is this machine's name.
@@ -142,6 +153,7 @@ impl Desk {
         }
         let (look, height) = look();
         let keys = Keys::new()?;
+        self.used = true;
         self.open = Some(Open { review: Review::new(approval, look, height), keys, line: None });
         let _nobody_hears = std::io::stderr().lock().write_all(BELL);
         self.draw();

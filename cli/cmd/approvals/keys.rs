@@ -123,9 +123,14 @@ impl Keys {
 
 impl Drop for Keys {
     fn drop(&mut self) {
-        write_raw("\u{1b}[?2004l");
+        calm();
         let _gone = tcsetattr(io::stdin(), OptionalActions::Flush, &self.before);
     }
+}
+
+/// Pasting is no longer marked. Said again at the end of a command: a Ctrl-C makes the system throw away what the terminal has not read yet.
+pub(super) fn calm() {
+    write_raw("\u{1b}[?2004l");
 }
 
 /// Switches whether the terminal marks what is pasted.
