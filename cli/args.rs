@@ -104,6 +104,11 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// See Loopsy work: two throw-away nodes on this machine
     Demo(Demo),
+    /// Open the control centre: every machine on one screen
+    ///
+    /// Seven tabs over the local daemon: nodes, peers, context, messages, AI tasks, terminals, pairing. `!` reviews what agents ask, `?` shows the keys of the
+    /// place, `:` finds any command. Leaving it ends nothing. Without a terminal, and where it can show nothing but lines, it speaks in lines (`--plain`).
+    Tui(Tui),
     /// Pair with another machine: type six digits there, compare six digits on both screens
     ///
     /// Without an address this machine shows a code and waits; `loopsy pair ADDRESS` on the other machine asks for it. Both people then compare the digits that
@@ -237,6 +242,26 @@ pub(crate) enum Daemon {
 }
 
 /// `loopsy doctor`.
+/// Options of `tui`.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct Tui {
+    /// Speak in lines, for screen readers and simple terminals
+    #[arg(long)]
+    pub plain: bool,
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub ascii: bool,
+    /// Use this theme instead of the config's
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Use these colours [default: what the terminal says it can]
+    #[arg(long, value_name = "WHEN", value_parser = ["auto", "never", "16", "256", "true"])]
+    pub color: Option<String>,
+    /// Put a terminal right that some program left in a strange state, and end
+    #[arg(long, conflicts_with_all = ["plain", "ascii", "theme", "color"])]
+    pub reset_terminal: bool,
+}
+
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Doctor {
     /// Also check this peer, step by step

@@ -28,6 +28,7 @@ mod peer;
 mod task;
 mod terminal;
 mod transfer;
+mod tui;
 
 /// Runs a command; the exit code says how it went.
 ///
@@ -49,6 +50,7 @@ pub(crate) fn run(args: Args, output: Output) -> Result<u8, Error> {
         Command::Reload => wait(daemon::reload(ctx)),
         Command::Doctor(doctor) => wait(doctor::run(ctx, doctor.peer.as_deref())),
         Command::Demo(demo) => wait(demo::run(ctx, &demo)),
+        Command::Tui(args) => tui::run(ctx, &args),
         Command::Pair(pair) => wait(pair::run(ctx, pair)),
         Command::Peers { command } => wait(peer::run(ctx, command)),
         Command::Connect(connect) => wait(connect::run(ctx, connect)),

@@ -28,6 +28,11 @@ macro_rules! ids {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            /// The first characters, by which people know it.
+            pub fn short(&self) -> &str {
+                self.0.char_indices().nth(8).map_or(&self.0, |(at, _)| &self.0[..at])
+            }
         }
 
         impl From<String> for $name {

@@ -35,7 +35,7 @@ pub struct Health {
 }
 
 /// Counts what the node is doing, and says what is wrong with it.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct GetStatus {}
 impl Endpoint for GetStatus {
     type Reply = Status;

@@ -20,7 +20,7 @@ impl Endpoint for GetOpenApi {
 pub struct OpenApi(pub serde_json::Map<String, serde_json::Value>);
 
 /// Reads the config file again. A file that is not valid changes nothing and is refused with its line.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Reload {}
 impl Endpoint for Reload {
     type Reply = Reloaded;

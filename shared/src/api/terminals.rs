@@ -132,7 +132,7 @@ impl TerminalExit {
 }
 
 /// Lists the terminals that are open, or ended within the last hour.
-#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ListTerminals {}
 impl Endpoint for ListTerminals {
     type Reply = Terminals;

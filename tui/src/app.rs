@@ -1,0 +1,456 @@
+//! The whole state, and the one way in which it changes: an event in, effects out. Nothing here waits, reads a clock or touches the world.
+
+use loopsy_shared::id::NodeId;
+use ratatui::{buffer::Buffer, layout::Position};
+
+use crate::{
+    effect::{Effect, Timer},
+    event::{Event, Now},
+    input::Input,
+    keymap::{Command, Keymap, Scope},
+    look::Look,
+    overlays::{Flow, Overlay},
+    request::{Place, Request},
+    tabs::{self, Tab, TabId, Typing, Visit},
+    world::{Link, News, World},
+};
+
+mod command;
+mod frame;
+pub(crate) mod toasts;
+
+use toasts::{Toasts, Tone};
+
+/// How the control centre was started.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    /// Over SSH: slower frames, no clipboard of the machine.
+    pub(crate) remote: bool,
+    /// Columns and rows of the window.
+    pub(crate) size: (u16, u16),
+    /// The digits of a pairing are typed instead of compared.
+    pub(crate) type_code: bool,
+}
+
+/// The whole state.
+pub(crate) struct App {
+    pub(crate) world: World,
+    pub(crate) look: Look,
+    pub(crate) keymap: Keymap,
+    pub(crate) settings: Settings,
+    pub(crate) tab: TabId,
+    tabs: [Box<dyn Tab>; 7],
+    overlays: Vec<(u64, Box<dyn Overlay>)>,
+    numbers: u64,
+    pub(crate) toasts: Toasts,
+    now: Now,
+    focused: bool,
+    mouse: bool,
+    /// Ctrl-C was pressed once; until when a second one quits.
+    quitting: Option<u64>,
+    /// How many approvals waited when the window was named last.
+    named: Option<usize>,
+    saving: bool,
+    dirty: bool,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("tab", &self.tab).field("world", &self.world).finish_non_exhaustive()
+    }
+}
+
+/// What a tab or overlay may read and do while it handles something.
+#[derive(Debug)]
+pub(crate) struct Cx<'a> {
+    /// The fleet.
+    pub(crate) world: &'a World,
+    /// What time it is.
+    pub(crate) now: Now,
+    /// How things look, for who wants to offer other looks.
+    pub(crate) look: &'a Look,
+    /// The keys, for who shows them.
+    pub(crate) keymap: &'a Keymap,
+    /// How the control centre was started.
+    pub(crate) settings: &'a Settings,
+    /// Who is asked now; answers come back here.
+    pub(crate) place: Place,
+    out: &'a mut Out,
+}
+
+/// What handlers leave behind.
+#[derive(Default)]
+struct Out {
+    effects: Vec<Effect>,
+    toasts: Vec<(Tone, String)>,
+    open: Vec<Box<dyn Overlay>>,
+    visits: Vec<Visit>,
+    replay: Vec<(Option<TabId>, Command)>,
+    go: Option<TabId>,
+    numbers: u64,
+    same: bool,
+}
+
+impl std::fmt::Debug for Out {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Out").field("effects", &self.effects).finish_non_exhaustive()
+    }
+}
+
+impl Cx<'_> {
+    /// Asks a node: a peer, or the local daemon. The answer comes to this place as [`Event::Answer`].
+    pub(crate) fn call(&mut self, at: Option<&NodeId>, request: impl Into<Request>) {
+        let place = self.place;
+        self.effect(Effect::Call { place, at: at.cloned(), request: request.into() });
+    }
+
+    /// Leaves an effect to be done.
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.out.effects.push(effect);
+    }
+
+    /// Wakes this up later.
+    pub(crate) fn wake(&mut self, milliseconds: u64, timer: Timer) {
+        self.effect(Effect::Wake(milliseconds, timer));
+    }
+
+    /// Copies a text, and says so when it is done.
+    pub(crate) fn copy(&mut self, text: impl Into<String>) {
+        self.effect(Effect::Copy(text.into()));
+    }
+
+    /// Says that something went well; it goes by itself. The text is made inert.
+    pub(crate) fn good(&mut self, text: impl Into<String>) {
+        self.out.toasts.push((Tone::Good, text.into()));
+    }
+
+    /// Says something worth knowing; it goes by itself. The text is made inert.
+    pub(crate) fn note(&mut self, text: impl Into<String>) {
+        self.out.toasts.push((Tone::Note, text.into()));
+    }
+
+    /// Says that something failed: what, where, why, and the next key. It stays until Esc. The text is made inert.
+    pub(crate) fn bad(&mut self, text: impl Into<String>) {
+        self.out.toasts.push((Tone::Bad, text.into()));
+    }
+
+    /// Opens an overlay over everything.
+    pub(crate) fn open(&mut self, overlay: impl Overlay + 'static) {
+        self.out.open.push(Box::new(overlay));
+    }
+
+    /// Asks another tab for something, and shows it.
+    pub(crate) fn visit(&mut self, visit: Visit) {
+        self.out.visits.push(visit);
+    }
+
+    /// Shows a tab.
+    pub(crate) fn go(&mut self, tab: TabId) {
+        self.out.go = Some(tab);
+    }
+
+    /// Does a command as if its key had been pressed: in this tab, or wherever the person is.
+    pub(crate) fn replay(&mut self, tab: Option<TabId>, command: Command) {
+        self.out.replay.push((tab, command));
+    }
+
+    /// A number that no other has, for commands that run and the like.
+    pub(crate) const fn number(&mut self) -> u64 {
+        self.out.numbers += 1;
+        self.out.numbers
+    }
+
+    /// What was handled changed nothing that can be seen: no frame is drawn for it.
+    pub(crate) const fn nothing_to_see(&mut self) {
+        self.out.same = true;
+    }
+}
+
+/// What views draw on.
+#[derive(Debug)]
+pub(crate) struct Canvas<'a> {
+    /// The cells.
+    pub(crate) buf: &'a mut Buffer,
+    /// How things look.
+    pub(crate) look: &'a Look,
+    /// The fleet.
+    pub(crate) world: &'a World,
+    /// The keys, for texts that name one.
+    pub(crate) keymap: &'a Keymap,
+    /// What time it is.
+    pub(crate) now: Now,
+    /// Whether what is drawn has the keys: false below an overlay.
+    pub(crate) focused: bool,
+    /// Where the caret is, when somebody types. Hidden otherwise.
+    pub(crate) caret: Option<Position>,
+}
+
+impl App {
+    /// With nothing known yet.
+    pub(crate) fn new(world: World, look: Look, keymap: Keymap, settings: Settings) -> Self {
+        Self {
+            world,
+            look,
+            keymap,
+            settings,
+            tab: TabId::Overview,
+            tabs: tabs::all(),
+            overlays: Vec::new(),
+            numbers: 0,
+            toasts: Toasts::default(),
+            now: Now::default(),
+            focused: true,
+            mouse: false,
+            quitting: None,
+            named: None,
+            saving: false,
+            dirty: true,
+        }
+    }
+
+    /// Takes an event; what is to be done comes back, in order.
+    pub(crate) fn update(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        self.now = now;
+        let mut out = Out { numbers: self.numbers, ..Out::default() };
+        self.handle(event, &mut out);
+        self.settle(&mut out);
+        self.numbers = out.numbers;
+        self.dirty |= !out.same;
+        out.effects
+    }
+
+    /// Whether there is something new to see since this was asked last.
+    pub(crate) const fn take_dirty(&mut self) -> bool {
+        std::mem::replace(&mut self.dirty, false)
+    }
+
+    /// What is remembered for the next start.
+    pub(crate) fn state(&self) -> serde_json::Value {
+        let tabs: serde_json::Map<_, _> =
+            TabId::ALL.iter().map(|tab| (tab.name().to_owned(), self.tabs[*tab as usize].state())).filter(|(_, state)| !state.is_null()).collect();
+        serde_json::json!({ "tab": self.tab.name(), "mouse": self.mouse, "tabs": tabs })
+    }
+
+    /// Takes up what was remembered.
+    pub(crate) fn restore(&mut self, state: &serde_json::Value) -> Vec<Effect> {
+        if let Some(tab) = TabId::ALL.iter().find(|tab| state["tab"] == tab.name()) {
+            self.tab = *tab;
+        }
+        TabId::ALL.iter().for_each(|tab| self.tabs[*tab as usize].restore(&state["tabs"][tab.name()]));
+        if state["mouse"] == true {
+            self.mouse = true;
+            return vec![Effect::Mouse(true)];
+        }
+        Vec::new()
+    }
+
+    fn handle(&mut self, event: Event, out: &mut Out) {
+        match event {
+            Event::Input(input) => self.input(input, out),
+            Event::Resize(columns, rows) => self.settings.size = (columns, rows),
+            Event::Focus(focused) => {
+                self.focused = focused;
+                out.same = true;
+            }
+            Event::Fleet(watched) => {
+                let waiting = self.world.approvals().len();
+                let was_up = self.world.is_up();
+                let news = self.world.take(*watched, self.now);
+                if matches!(news, News::All) || !was_up && self.world.is_up() {
+                    out.effects.push(Effect::Call { place: Place::App, at: None, request: loopsy_shared::api::health::GetStatus::default().into() });
+                }
+                self.news(&news, out);
+                let more = self.world.approvals().len();
+                if more > waiting && !self.focused && !matches!(news, News::All) {
+                    out.effects.push(Effect::Notify(format!("{more} {} for an answer", if more == 1 { "question waits" } else { "questions wait" })));
+                }
+            }
+            Event::NoDaemon(why) => {
+                let same = self.world.link == Link::Missing(why.clone());
+                let news = self.world.missing(why);
+                out.same = same;
+                if !same {
+                    self.news(&news, out);
+                }
+            }
+            Event::Answer(answered) => self.answer(answered, out),
+            Event::Woke(Timer::Toast) => out.same = !self.toasts.expire(self.now),
+            Event::Woke(Timer::Quit) => {
+                out.same = true;
+                if self.quitting.is_some_and(|until| until <= self.now.since) {
+                    self.quitting = None;
+                }
+            }
+            Event::Woke(Timer::Save) => {
+                self.saving = false;
+                out.same = true;
+                out.effects.push(Effect::Save(self.state()));
+            }
+            Event::Did(done) => self.did(done, out),
+            event => self.pass(&event, out),
+        }
+    }
+
+    /// To every tab and overlay.
+    fn pass(&mut self, event: &Event, out: &mut Out) {
+        for tab in TabId::ALL {
+            self.with_tab(tab, out, |tab, cx| tab.event(event, cx));
+        }
+        self.with_overlays(out, |overlay, cx| overlay.event(event, cx));
+    }
+
+    fn news(&mut self, news: &News, out: &mut Out) {
+        for tab in TabId::ALL {
+            self.with_tab(tab, out, |tab, cx| tab.news(news, cx));
+        }
+        self.with_overlays(out, |overlay, cx| overlay.news(news, cx));
+        let waiting = self.world.approvals().len();
+        if self.named != Some(waiting) {
+            self.named = Some(waiting);
+            out.effects.push(Effect::Title(match waiting {
+                0 => "loopsy".to_owned(),
+                1 => "loopsy - 1 approval".to_owned(),
+                more => format!("loopsy - {more} approvals"),
+            }));
+        }
+    }
+
+    fn answer(&mut self, answered: Box<crate::event::Answered>, out: &mut Out) {
+        let place = answered.place;
+        let event = Event::Answer(answered);
+        match place {
+            Place::Tab(tab) => self.with_tab(tab, out, |tab, cx| tab.event(&event, cx)),
+            Place::Overlay(number) if self.overlays.iter().any(|(known, _)| *known == number) => {
+                self.with_overlay(number, out, |overlay, cx| overlay.event(&event, cx));
+            }
+            Place::App | Place::Overlay(_) => {
+                let Event::Answer(answered) = event else { return };
+                match answered.result {
+                    Ok(crate::request::Answer::Status(status)) => {
+                        self.world.status = Some(status);
+                        self.news(&News::Status, out);
+                    }
+                    Ok(_) => {}
+                    Err(failure) => out.toasts.push((Tone::Bad, failure.message)),
+                }
+            }
+        }
+    }
+
+    /// A key, a paste or the mouse: to who has the keys.
+    fn input(&mut self, input: Input, out: &mut Out) {
+        if let Some((number, _)) = self.overlays.last() {
+            let number = *number;
+            self.with_overlay(number, out, |overlay, cx| {
+                overlay.noticed(&input, cx);
+                Flow::Stay
+            });
+        }
+        match input {
+            Input::Key(press) => self.press(press, out),
+            Input::Mouse(mouse) => self.mouse_moved(mouse, out),
+            input @ (Input::Paste(_) | Input::Unknown(_)) => {
+                if let Some((number, _)) = self.overlays.last() {
+                    let number = *number;
+                    self.with_overlay(number, out, |overlay, cx| overlay.typed(&input, cx));
+                } else if self.tabs[self.tab as usize].typing().is_some() {
+                    self.with_tab(self.tab, out, |tab, cx| tab.typed(&input, cx));
+                } else if matches!(input, Input::Paste(_)) {
+                    out.toasts.push((Tone::Note, "Something was pasted where nothing is typed: it was thrown away. `i` types.".to_owned()));
+                } else {
+                    out.same = true;
+                }
+            }
+        }
+    }
+
+    /// Runs what handlers asked for that concerns the app itself.
+    fn settle(&mut self, out: &mut Out) {
+        // What one visit leads to may be another one, but not for ever.
+        for _ in 0..8 {
+            if let Some(tab) = out.go.take() {
+                self.show(tab, out);
+            }
+            for visit in std::mem::take(&mut out.visits) {
+                let tab = match &visit {
+                    Visit::Peer(_) => TabId::Peers,
+                    Visit::Task(_) | Visit::NewTask(_) => TabId::Tasks,
+                    Visit::Terminal(_) | Visit::NewTerminal(_) => TabId::Terminal,
+                    Visit::Message(_) => TabId::Messages,
+                    Visit::Pair => TabId::Pairing,
+                };
+                self.show(tab, out);
+                self.with_tab(tab, out, |tab, cx| tab.visit(visit, cx));
+            }
+            for (tab, command) in std::mem::take(&mut out.replay) {
+                if let Some(tab) = tab {
+                    self.show(tab, out);
+                }
+                self.command(command, out);
+            }
+            for overlay in std::mem::take(&mut out.open) {
+                out.numbers += 1;
+                self.overlays.push((out.numbers, overlay));
+            }
+            if out.go.is_none() && out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
+                break;
+            }
+        }
+        for (tone, text) in std::mem::take(&mut out.toasts) {
+            if let Some(wait) = self.toasts.push(tone, &text, self.now) {
+                out.effects.push(Effect::Wake(wait, Timer::Toast));
+            }
+        }
+    }
+
+    fn show(&mut self, tab: TabId, out: &mut Out) {
+        if tab == self.tab {
+            return;
+        }
+        self.with_tab(self.tab, out, |tab, cx| tab.shown(false, cx));
+        self.tab = tab;
+        self.with_tab(tab, out, |tab, cx| tab.shown(true, cx));
+        self.remember(out);
+    }
+
+    /// The state is saved a while after its last change.
+    fn remember(&mut self, out: &mut Out) {
+        if !std::mem::replace(&mut self.saving, true) {
+            out.effects.push(Effect::Wake(2000, Timer::Save));
+        }
+    }
+
+    fn with_tab(&mut self, tab: TabId, out: &mut Out, act: impl FnOnce(&mut dyn Tab, &mut Cx<'_>)) {
+        let mut cx = Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Tab(tab), out };
+        act(self.tabs[tab as usize].as_mut(), &mut cx);
+    }
+
+    fn with_overlay(&mut self, number: u64, out: &mut Out, act: impl FnOnce(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
+        let Some(at) = self.overlays.iter().position(|(known, _)| *known == number) else { return };
+        let mut cx =
+            Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Overlay(number), out };
+        if act(self.overlays[at].1.as_mut(), &mut cx) == Flow::Close {
+            self.overlays.remove(at);
+        }
+    }
+
+    fn with_overlays(&mut self, out: &mut Out, mut act: impl FnMut(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
+        for number in self.overlays.iter().map(|(number, _)| *number).collect::<Vec<_>>() {
+            self.with_overlay(number, out, &mut act);
+        }
+    }
+
+    /// The places of the key table that count now, the first first.
+    fn scopes(&self) -> Vec<Scope> {
+        match self.overlays.last() {
+            Some((_, overlay)) => overlay.scopes(),
+            None => {
+                let tab = &self.tabs[self.tab as usize];
+                match tab.typing() {
+                    Some(Typing::Pane | Typing::Field) => vec![Scope::Input],
+                    None => tab.scopes().into_iter().chain([Scope::Tab(self.tab), Scope::Everywhere]).collect(),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+//! The tab `tasks`.
+
+use ratatui::layout::Rect;
+
+use super::Tab;
+use crate::{
+    app::{Canvas, Cx},
+    keymap::Command,
+    world::World,
+};
+
+/// Its state.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {}
+
+impl Tab for Tasks {
+    fn act(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
+
+    fn status(&self, _world: &World) -> String {
+        String::new()
+    }
+
+    fn view(&self, _area: Rect, _canvas: &mut Canvas<'_>) {}
+}

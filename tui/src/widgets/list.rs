@@ -1,0 +1,242 @@
+//! A list with a selection, a filter and a window that follows it. It holds keys of rows and not rows, so that a change of the world moves nothing under the person.
+
+use nucleo_matcher::{
+    Config, Matcher, Utf32Str,
+    pattern::{CaseMatching, Normalization, Pattern},
+};
+use ratatui::layout::Rect;
+
+use super::{
+    field::{Field, Outcome},
+    text::{pad, pad_left, put},
+};
+use crate::{app::Canvas, input::Input, keymap::Command, look::Role};
+
+/// The state of a list whose rows are known by `K`.
+#[derive(Debug)]
+pub(crate) struct List<K> {
+    selected: Option<K>,
+    /// Where the selected row was last, for when it is gone.
+    place: usize,
+    /// Rows above the window; kept by the view's last size.
+    top: std::cell::Cell<usize>,
+    height: std::cell::Cell<usize>,
+    filter: Option<Field>,
+    /// The filter takes the keys.
+    filtering: bool,
+}
+
+impl<K> Default for List<K> {
+    fn default() -> Self {
+        Self { selected: None, place: 0, top: 0.into(), height: 1.into(), filter: None, filtering: false }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Column {
+    /// Its heading.
+    pub(crate) name: &'static str,
+    /// Its columns on the screen; 0 takes what is left.
+    pub(crate) width: u16,
+    /// Numbers are at the right.
+    pub(crate) right: bool,
+}
+
+impl Column {
+    /// At the left.
+    pub(crate) const fn new(name: &'static str, width: u16) -> Self {
+        Self { name, width, right: false }
+    }
+
+    /// At the right.
+    pub(crate) const fn right(name: &'static str, width: u16) -> Self {
+        Self { name, width, right: true }
+    }
+}
+
+/// A cell of a table.
+#[derive(Debug, Clone)]
+pub(crate) struct Cell {
+    /// What it says; made inert when it is drawn.
+    pub(crate) text: String,
+    /// How.
+    pub(crate) role: Role,
+}
+
+/// A cell with plain text.
+pub(crate) fn cell(text: impl Into<String>) -> Cell {
+    Cell { text: text.into(), role: Role::Text }
+}
+
+/// A cell in a role.
+pub(crate) fn styled(text: impl Into<String>, role: Role) -> Cell {
+    Cell { text: text.into(), role }
+}
+
+impl<K: Clone + PartialEq> List<K> {
+    /// The row that is selected among these, by its place. Where it is gone, the one that took its place.
+    pub(crate) fn at(&self, keys: &[K]) -> Option<usize> {
+        let known = self.selected.as_ref().and_then(|selected| keys.iter().position(|key| key == selected));
+        known.or_else(|| keys.len().checked_sub(1).map(|last| self.place.min(last)))
+    }
+
+    /// The selected row's key among these.
+    pub(crate) fn selected<'a>(&self, keys: &'a [K]) -> Option<&'a K> {
+        self.at(keys).and_then(|at| keys.get(at))
+    }
+
+    /// Selects a row.
+    pub(crate) fn select(&mut self, key: K, keys: &[K]) {
+        self.place = keys.iter().position(|known| *known == key).unwrap_or(self.place);
+        self.selected = Some(key);
+    }
+
+    /// Moves; whether the command was one that moves.
+    pub(crate) fn act(&mut self, command: Command, keys: &[K]) -> bool {
+        let Some(last) = keys.len().checked_sub(1) else {
+            return matches!(
+                command,
+                Command::Up | Command::Down | Command::Top | Command::End | Command::PageUp | Command::PageDown | Command::HalfUp | Command::HalfDown
+            );
+        };
+        let at = self.at(keys).unwrap_or(0);
+        let page = self.height.get().max(2);
+        let to = match command {
+            Command::Up => at.saturating_sub(1),
+            Command::Down => at + 1,
+            Command::Top => 0,
+            Command::End => last,
+            Command::PageUp => at.saturating_sub(page - 1),
+            Command::PageDown => at + page - 1,
+            Command::HalfUp => at.saturating_sub(page / 2),
+            Command::HalfDown => at + page / 2,
+            _ => return false,
+        };
+        self.place = to.min(last);
+        self.selected = keys.get(self.place).cloned();
+        true
+    }
+
+    /// Selects the row under the mouse, when the table was drawn here; whether it did.
+    pub(crate) fn click(&mut self, area: Rect, column: u16, row: u16, keys: &[K]) -> bool {
+        if !area.contains((column, row).into()) || row == area.y {
+            return false;
+        }
+        let Some(key) = keys.get(self.top.get() + usize::from(row - area.y - 1)) else { return false };
+        self.select(key.clone(), keys);
+        true
+    }
+
+    /// Begins to type a filter, with what it was.
+    pub(crate) fn filter(&mut self) {
+        self.filter.get_or_insert_with(Field::line);
+        self.filtering = true;
+    }
+
+    /// Whether the filter takes the keys.
+    pub(crate) const fn is_filtering(&self) -> bool {
+        self.filtering
+    }
+
+    /// Leaves the filter as it is: keys move again.
+    pub(crate) fn leave_filter(&mut self) {
+        self.filtering = false;
+        if self.filter.as_ref().is_some_and(|filter| filter.text().is_empty()) {
+            self.filter = None;
+        }
+    }
+
+    /// A key or paste for the filter.
+    pub(crate) fn typed(&mut self, input: &Input) {
+        let Some(filter) = &mut self.filter else { return };
+        match filter.take(input) {
+            Outcome::Submit => self.leave_filter(),
+            Outcome::Leave => self.clear_filter().then_some(()).unwrap_or_default(),
+            Outcome::Changed | Outcome::Ignored => {}
+        }
+    }
+
+    /// No filter any more; whether there was one.
+    pub(crate) fn clear_filter(&mut self) -> bool {
+        self.filtering = false;
+        self.filter.take().is_some()
+    }
+
+    /// What is filtered by.
+    pub(crate) fn pattern(&self) -> &str {
+        self.filter.as_ref().map_or("", |filter| filter.text())
+    }
+
+    /// The items whose texts match the filter, in their order.
+    pub(crate) fn filtered<T>(&self, items: Vec<T>, text: impl Fn(&T) -> String) -> Vec<T> {
+        let pattern = self.pattern();
+        if pattern.is_empty() {
+            return items;
+        }
+        let pattern = Pattern::parse(pattern, CaseMatching::Smart, Normalization::Smart);
+        let mut matcher = Matcher::new(Config::DEFAULT);
+        let mut chars = Vec::new();
+        items.into_iter().filter(|item| pattern.score(Utf32Str::new(&text(item), &mut chars), &mut matcher).is_some()).collect()
+    }
+
+    /// Draws a table: headings, then the rows that fit; `row` is asked only for those.
+    pub(crate) fn table(&self, area: Rect, canvas: &mut Canvas<'_>, focused: bool, columns: &[Column], keys: &[K], row: impl Fn(&K) -> Vec<Cell>) {
+        let area = area.intersection(canvas.buf.area);
+        if area.height == 0 || area.width < 3 {
+            return;
+        }
+        let fixed: u16 = columns.iter().map(|column| if column.width == 0 { 1 } else { column.width + 1 }).sum();
+        let left = area.width.saturating_sub(fixed + 2);
+        let widths: Vec<u16> = columns.iter().map(|column| if column.width == 0 { left } else { column.width }).collect();
+        let mut at = 2;
+        for (column, wide) in columns.iter().zip(&widths) {
+            let name = if column.right { pad_left(column.name, usize::from(*wide)) } else { pad(column.name, usize::from(*wide)) };
+            put(canvas.buf, area, at, 0, &name, canvas.look.style(Role::Heading));
+            at += wide + 1;
+        }
+        let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        let height = usize::from(rows.height);
+        self.height.set(height);
+        let selected = self.at(keys);
+        let top = self.window(selected.unwrap_or(0), keys.len(), height);
+        for (line, (index, key)) in (0..rows.height).zip(keys.iter().enumerate().skip(top)) {
+            let chosen = selected == Some(index);
+            let bar = canvas.look.style(if focused && canvas.focused { Role::Selection } else { Role::SelectionFaint });
+            if chosen {
+                canvas.buf.set_style(Rect { y: rows.y + line, height: 1, ..rows }, bar);
+                put(canvas.buf, rows, 0, line, ">", bar);
+            }
+            let mut at = 2;
+            for (cell, (column, wide)) in row(key).into_iter().zip(columns.iter().zip(&widths)) {
+                let wide = usize::from(*wide);
+                let text = if column.right { pad_left(&cell.text, wide) } else { pad(&cell.text, wide) };
+                let style = if chosen && focused && canvas.focused { bar } else { canvas.look.style(cell.role) };
+                put(canvas.buf, rows, at, line, &text, style);
+                at += wide as u16 + 1;
+            }
+        }
+    }
+
+    /// Rows above the window, so that the selected one is in it and it moves as little as it can.
+    fn window(&self, selected: usize, rows: usize, height: usize) -> usize {
+        let top = self.top.get().min(rows.saturating_sub(height));
+        let top = if selected < top {
+            selected
+        } else if height > 0 && selected >= top + height {
+            selected + 1 - height
+        } else {
+            top
+        };
+        self.top.set(top);
+        top
+    }
+
+    /// The filter's line, while it is typed or holds: ` /build `.
+    pub(crate) fn title(&self, title: &str) -> String {
+        match &self.filter {
+            Some(filter) => format!("{title}  /{}{}", filter.text(), if self.filtering { "_" } else { "" }),
+            None => title.to_owned(),
+        }
+    }
+}
