@@ -241,8 +241,7 @@ pub(crate) enum Daemon {
     },
 }
 
-/// `loopsy doctor`.
-/// Options of `tui`.
+/// `loopsy tui`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Tui {
     /// Speak in lines, for screen readers and simple terminals
@@ -262,6 +261,7 @@ pub(crate) struct Tui {
     pub reset_terminal: bool,
 }
 
+/// `loopsy doctor`.
 #[derive(Debug, ClapArgs)]
 pub(crate) struct Doctor {
     /// Also check this peer, step by step
