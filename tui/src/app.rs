@@ -224,6 +224,11 @@ impl App {
         std::mem::replace(&mut self.dirty, false)
     }
 
+    /// Whether what is typed is a person's text, which nobody may note down.
+    pub(crate) fn is_typing(&self) -> bool {
+        self.overlays.last().map_or_else(|| self.tabs[self.tab as usize].typing().is_some(), |(_, overlay)| overlay.is_typing())
+    }
+
     /// What is remembered for the next start.
     pub(crate) fn state(&self) -> serde_json::Value {
         let tabs: serde_json::Map<_, _> =

@@ -103,6 +103,8 @@ pub(crate) enum Done {
     Text(Purpose, Result<Option<String>, String>),
     /// The daemon was started; or why not.
     Started(Result<(), String>),
+    /// Something that a person should know and that nobody asked for.
+    Noted(String),
     /// The themes or keys in the config changed on disk; the new ones, or what is wrong with them.
     Looks(Box<Result<crate::look::Look, String>>),
 }

@@ -4,6 +4,7 @@
 //! state and [`effect::Effect`]s, without waiting for anything; [`app::App::view`] draws the state. Only the [`runtime`] touches the world.
 
 mod app;
+mod clipboard;
 mod effect;
 mod event;
 mod input;
@@ -11,9 +12,12 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+mod plain;
+mod recorder;
 mod request;
 mod runtime;
 mod tabs;
+mod terminal;
 #[cfg(test)]
 mod testing;
 mod widgets;

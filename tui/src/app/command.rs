@@ -141,6 +141,7 @@ impl App {
                 out.effects.push(Effect::Reconnect);
             }
             Done::Started(Err(why)) => out.toasts.push((Tone::Bad, why)),
+            Done::Noted(text) => out.toasts.push((Tone::Note, text)),
             Done::Looks(looks) => match *looks {
                 Ok(look) => self.look = look,
                 Err(why) => out.toasts.push((Tone::Bad, why)),
