@@ -18,5 +18,7 @@ mod tabs;
 mod testing;
 mod widgets;
 mod world;
+mod yaml;
 
+pub use keymap::page as keys_page;
 pub use runtime::{Options, reset_terminal, run};
