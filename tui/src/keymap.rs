@@ -168,7 +168,7 @@ impl Scope {
 }
 
 /// One line of the table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binding {
     /// Where.
     pub(crate) scope: Scope,
@@ -210,6 +210,25 @@ impl Command {
         name
     }
 
+    /// It moves, or does what only its key can mean: nothing for the palette.
+    pub(crate) const fn moves(self) -> bool {
+        matches!(
+            self,
+            Self::Up
+                | Self::Down
+                | Self::Left
+                | Self::Right
+                | Self::Top
+                | Self::End
+                | Self::PageUp
+                | Self::PageDown
+                | Self::HalfUp
+                | Self::HalfDown
+                | Self::NextPane
+                | Self::PreviousPane
+        )
+    }
+
     /// It decides something that a person must have read: only its own key does it, never Enter on a line of help or palette.
     pub(crate) const fn decides(self) -> bool {
         matches!(self, Self::Allow | Self::Deny | Self::DenyReason | Self::Always | Self::DenyStop | Self::Same | Self::Different | Self::Choose)
@@ -217,7 +236,7 @@ impl Command {
 }
 
 /// The bindings that hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keymap {
     bindings: Vec<Binding>,
 }

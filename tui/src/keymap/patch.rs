@@ -21,7 +21,7 @@ impl Keymap {
     pub(crate) fn with_config(text: &str) -> Result<Self, String> {
         let mut keymap = Self::default();
         let mut file = Level::Top(Patch::default());
-        yaml::read(text, &mut file)?;
+        yaml::read(text, &mut file).map_err(placed)?;
         let patch = file.into_patch();
         for (scope, command, keys) in &patch.changes {
             if let Some(binding) = keymap.bindings.iter_mut().find(|binding| binding.scope == *scope && binding.command == *command) {
@@ -31,7 +31,7 @@ impl Keymap {
         let Err((guilty, why)) = keymap.check(&patch) else { return Ok(keymap) };
         // Read again, to be told where that stands.
         let mut file = Level::Top(Patch { blamed: Some((guilty, why.clone())), changes: Vec::new() });
-        Err(yaml::read(text, &mut file).err().unwrap_or(why))
+        Err(yaml::read(text, &mut file).err().map_or(why, placed))
     }
 
     /// As [`Self::with_config`], for the start: what is wrong leads to the table as it is, and comes back beside it.
@@ -80,6 +80,11 @@ impl Keymap {
         }
         Ok(())
     }
+}
+
+/// The reader says the way to the line too, which is in the sentence already.
+fn placed(why: String) -> String {
+    why.find("`tui.keys.").filter(|at| why[..*at].starts_with("tui.keys")).map_or(why.clone(), |at| why[at..].to_owned())
 }
 
 /// Places as they count together, and what must be reachable there.

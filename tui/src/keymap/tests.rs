@@ -87,7 +87,7 @@ fn what_cannot_be_is_refused_with_its_place() {
         ("tui:\n  keys:\n    peers:\n      run: hyper-x\n", &["line 4", "tui.keys.peers.run", "`hyper-x` is no key"]),
         ("tui:\n  keys:\n    peers:\n      run: [$, \"\\e[2J\"]\n", &["line 4", "tui.keys.peers.run", "is no key"]),
         ("tui:\n  keys:\n    peers:\n      send: a\n      run: x\n", &["line 5", "tui.keys.peers.run", "`x`", "`stop`"]),
-        ("tui:\n  keys:\n    peers:\n      run: x\n      stop: x\n", &["line 4", "`run`", "`stop`"]),
+        ("tui:\n  keys:\n    peers:\n      run: x\n      stop: x\n", &["line 5", "`run`", "`stop`"]),
         ("tui:\n  keys:\n    everywhere:\n      quit: []\n", &["line 4", "tui.keys.everywhere.quit", "no key would lead to `quit`"]),
         ("tui:\n  keys:\n    messages:\n      new: Q\n", &["line 4", "tui.keys.messages.new", "`Q` is the only way to `quit` in `messages`"]),
         ("tui:\n  keys:\n    search:\n      next-hit: '!'\n", &["line 4", "tui.keys.search.next-hit", "`approvals`"]),
