@@ -30,6 +30,12 @@ pub(crate) struct Settings {
     pub(crate) size: (u16, u16),
     /// The digits of a pairing are typed instead of compared.
     pub(crate) type_code: bool,
+    /// `tui.theme` of the config.
+    pub(crate) theme: Option<String>,
+    /// `tui.mouse`: what the mouse is at the first start.
+    pub(crate) mouse: bool,
+    /// `tui.toastSeconds`, in milliseconds; the usual when absent.
+    pub(crate) stays: Option<u64>,
 }
 
 /// The whole state.
@@ -52,7 +58,14 @@ pub(crate) struct App {
     named: Option<usize>,
     saving: bool,
     dirty: bool,
+    /// The theme that was chosen here, and what the config said then.
+    chosen: Option<(String, Option<String>)>,
+    /// What the palette did, newest first.
+    recent: Vec<String>,
 }
+
+/// Lines of the palette that are remembered.
+const RECENT: usize = 20;
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -87,6 +100,9 @@ struct Out {
     visits: Vec<Visit>,
     replay: Vec<(Option<TabId>, Command)>,
     go: Option<TabId>,
+    look: Option<Look>,
+    kept: Option<String>,
+    used: Vec<String>,
     numbers: u64,
     same: bool,
 }
@@ -154,6 +170,22 @@ impl Cx<'_> {
         self.out.replay.push((tab, command));
     }
 
+    /// Everything looks like this from now on.
+    pub(crate) fn set_look(&mut self, look: Look) {
+        self.out.look = Some(look);
+    }
+
+    /// Remembers the theme of this name for the next start.
+    pub(crate) fn keep_theme(&mut self, name: &str) {
+        self.out.kept = Some(name.to_owned());
+        self.effect(Effect::Theme(name.to_owned()));
+    }
+
+    /// Remembers a line of the palette, which offers it first the next time.
+    pub(crate) fn used(&mut self, line: &str) {
+        self.out.used.push(line.to_owned());
+    }
+
     /// A number that no other has, for commands that run and the like.
     pub(crate) const fn number(&mut self) -> u64 {
         self.out.numbers += 1;
@@ -188,6 +220,7 @@ pub(crate) struct Canvas<'a> {
 impl App {
     /// With nothing known yet.
     pub(crate) fn new(world: World, look: Look, keymap: Keymap, settings: Settings) -> Self {
+        let toasts = Toasts::new(settings.stays);
         Self {
             world,
             look,
@@ -197,7 +230,7 @@ impl App {
             tabs: tabs::all(),
             overlays: Vec::new(),
             numbers: 0,
-            toasts: Toasts::default(),
+            toasts,
             now: Now::default(),
             focused: true,
             mouse: false,
@@ -205,6 +238,8 @@ impl App {
             named: None,
             saving: false,
             dirty: true,
+            chosen: None,
+            recent: Vec::new(),
         }
     }
 
@@ -233,7 +268,11 @@ impl App {
     pub(crate) fn state(&self) -> serde_json::Value {
         let tabs: serde_json::Map<_, _> =
             TabId::ALL.iter().map(|tab| (tab.name().to_owned(), self.tabs[*tab as usize].state())).filter(|(_, state)| !state.is_null()).collect();
-        serde_json::json!({ "tab": self.tab.name(), "mouse": self.mouse, "tabs": tabs })
+        let mut state = serde_json::json!({ "tab": self.tab.name(), "mouse": self.mouse, "tabs": tabs });
+        if let Some((name, over)) = &self.chosen {
+            state["theme"] = serde_json::json!({ "name": name, "over": over });
+        }
+        state
     }
 
     /// Takes up what was remembered.
@@ -242,7 +281,12 @@ impl App {
             self.tab = *tab;
         }
         TabId::ALL.iter().for_each(|tab| self.tabs[*tab as usize].restore(&state["tabs"][tab.name()]));
-        if state["mouse"] == true {
+        if let Some(name) = state["theme"]["name"].as_str()
+            && state["theme"]["over"].as_str() == self.settings.theme.as_deref()
+        {
+            self.chosen = Some((name.to_owned(), self.settings.theme.clone()));
+        }
+        if state["mouse"].as_bool().unwrap_or(self.settings.mouse) {
             self.mouse = true;
             return vec![Effect::Mouse(true)];
         }
@@ -400,6 +444,18 @@ impl App {
             if out.go.is_none() && out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
                 break;
             }
+        }
+        if let Some(look) = out.look.take() {
+            self.look = look;
+        }
+        if let Some(name) = out.kept.take() {
+            self.chosen = Some((name, self.settings.theme.clone()));
+            self.remember(out);
+        }
+        for line in std::mem::take(&mut out.used) {
+            self.recent.retain(|known| *known != line);
+            self.recent.insert(0, line);
+            self.recent.truncate(RECENT);
         }
         for (tone, text) in std::mem::take(&mut out.toasts) {
             if let Some(wait) = self.toasts.push(tone, &text, self.now) {

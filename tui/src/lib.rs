@@ -22,5 +22,7 @@ mod terminal;
 mod testing;
 mod widgets;
 mod world;
+mod yaml;
 
+pub use keymap::page as keys_page;
 pub use runtime::{Options, reset_terminal, run};

@@ -58,6 +58,11 @@ pub(crate) trait Overlay {
     /// The first word of the status line, such as `HELP`.
     fn mode(&self) -> &'static str;
 
+    /// Its keys for the footer, when they are not those of the table: key and what it does.
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The rest of the status line.
     fn status(&self) -> String {
         String::new()
@@ -71,6 +76,7 @@ pub(crate) mod confirm;
 pub(crate) mod form;
 pub(crate) mod help;
 pub(crate) mod history;
+mod menu;
 pub(crate) mod palette;
 pub(crate) mod review;
 pub(crate) mod text;

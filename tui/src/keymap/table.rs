@@ -144,7 +144,7 @@ const SELECTION: &[Row] = &[
 
 const INPUT: &[Row] = &[(Input, C::Leave, "ctrl-] f12", "leave", "Leave the program: keys drive Loopsy again; twice sends one to the program")];
 
-const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "copy", "Copy")];
+const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "", "Copy")];
 
 const EVERYWHERE: &[Row] = &[
     (Everywhere, C::Approvals, "!", "approvals", "Review what agents ask, the oldest first"),
