@@ -11,6 +11,7 @@ const OVERVIEW: &[Row] = &[
     (OVERVIEW_TAB, C::New, "n", "new task", "Give a task to an agent on the selected node"),
     (OVERVIEW_TAB, C::Message, "m", "message", "Write a message to the selected node"),
     (OVERVIEW_TAB, C::Shell, "t", "terminal", "Open a terminal on the selected node"),
+    (OVERVIEW_TAB, C::Pair, "P", "pair", "Pair with another machine"),
 ];
 
 const PEERS_TAB: Scope = Tab(TabId::Peers);
