@@ -117,6 +117,10 @@ pub(crate) enum Scope {
     Review,
     /// A box with text to read or a list to choose from.
     Box,
+    /// What a command prints.
+    Output,
+    /// What a peer may do is chosen.
+    Rights,
 }
 
 impl Scope {
@@ -163,6 +167,8 @@ impl Scope {
             Self::Compare => "compare",
             Self::Review => "review",
             Self::Box => "box",
+            Self::Output => "output",
+            Self::Rights => "rights",
         }
     }
 }

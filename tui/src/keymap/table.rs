@@ -3,7 +3,7 @@
 use super::{Command as C, Row, Scope, Scope::*};
 use crate::tabs::TabId;
 
-pub(super) const ROWS: &[&[Row]] = &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, EVERYWHERE];
+pub(super) const ROWS: &[&[Row]] = &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, OUTPUT, RIGHTS, EVERYWHERE];
 
 const OVERVIEW_TAB: Scope = Tab(TabId::Overview);
 const OVERVIEW: &[Row] = &[
@@ -11,6 +11,7 @@ const OVERVIEW: &[Row] = &[
     (OVERVIEW_TAB, C::New, "n", "new task", "Give a task to an agent on the selected node"),
     (OVERVIEW_TAB, C::Message, "m", "message", "Write a message to the selected node"),
     (OVERVIEW_TAB, C::Shell, "t", "terminal", "Open a terminal on the selected node"),
+    (OVERVIEW_TAB, C::Pair, "P", "pair", "Pair with another machine"),
 ];
 
 const PEERS_TAB: Scope = Tab(TabId::Peers);
@@ -145,6 +146,30 @@ const SELECTION: &[Row] = &[
 const INPUT: &[Row] = &[(Input, C::Leave, "ctrl-] f12", "leave", "Leave the program: keys drive Loopsy again; twice sends one to the program")];
 
 const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "", "Copy")];
+
+const OUTPUT: &[Row] = &[
+    (Output, C::Back, "esc q enter", "close", "Close the box; a command that runs goes on, and its end is told"),
+    (Output, C::Interrupt, "ctrl-c", "end the command", "End the command"),
+    (Output, C::Copy, "y", "copy", "Copy what was printed, as far as it is kept"),
+    (Output, C::Down, "j down", "scroll", "Down"),
+    (Output, C::Up, "k up", "", "Up"),
+    (Output, C::End, "G end", "newest", "To the end, and follow what comes"),
+    (Output, C::Top, "g home", "", "To the first line that is kept"),
+    (Output, C::PageDown, "pagedown ctrl-f", "", "A page down"),
+    (Output, C::PageUp, "pageup ctrl-b", "", "A page up"),
+    (Output, C::HalfDown, "ctrl-d", "", "Half a page down"),
+    (Output, C::HalfUp, "ctrl-u", "", "Half a page up"),
+];
+
+const RIGHTS: &[Row] = &[
+    (Rights, C::Mark, "space", "change", "Give the right, or take it away"),
+    (Rights, C::Open, "enter", "keep", "Keep what is chosen; what the peer does at the moment with other rights ends"),
+    (Rights, C::Back, "esc q", "leave", "Leave everything as it was"),
+    (Rights, C::Down, "j down", "", "Down"),
+    (Rights, C::Up, "k up", "", "Up"),
+    (Rights, C::Top, "g home", "", "To the top"),
+    (Rights, C::End, "G end", "", "To the end"),
+];
 
 const EVERYWHERE: &[Row] = &[
     (Everywhere, C::Approvals, "!", "approvals", "Review what agents ask, the oldest first"),
