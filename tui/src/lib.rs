@@ -11,6 +11,7 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+mod pane;
 mod request;
 mod runtime;
 mod tabs;
