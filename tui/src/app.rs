@@ -88,6 +88,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) settings: &'a Settings,
     /// Who is asked now; answers come back here.
     pub(crate) place: Place,
+    /// What is handled is a key that came alone. Never true for what a paste, the palette or anything but a person's key led to.
+    pub(crate) alone: bool,
     out: &'a mut Out,
 }
 
@@ -105,6 +107,7 @@ struct Out {
     used: Vec<String>,
     numbers: u64,
     same: bool,
+    alone: bool,
 }
 
 impl std::fmt::Debug for Out {
@@ -286,11 +289,15 @@ impl App {
         {
             self.chosen = Some((name.to_owned(), self.settings.theme.clone()));
         }
+        let mut out = Out { numbers: self.numbers, ..Out::default() };
+        self.with_tab(self.tab, &mut out, |tab, cx| tab.shown(true, cx));
         if state["mouse"].as_bool().unwrap_or(self.settings.mouse) {
             self.mouse = true;
-            return vec![Effect::Mouse(true)];
+            out.effects.push(Effect::Mouse(true));
         }
-        Vec::new()
+        self.settle(&mut out);
+        self.numbers = out.numbers;
+        out.effects
     }
 
     fn handle(&mut self, event: Event, out: &mut Out) {
@@ -394,7 +401,10 @@ impl App {
                 overlay.noticed(&input, cx);
                 Flow::Stay
             });
+        } else {
+            self.with_tab(self.tab, out, |tab, cx| tab.noticed(&input, cx));
         }
+        out.alone = matches!(&input, Input::Key(press) if press.alone);
         match input {
             Input::Key(press) => self.press(press, out),
             Input::Mouse(mouse) => self.mouse_moved(mouse, out),
@@ -415,6 +425,8 @@ impl App {
 
     /// Runs what handlers asked for that concerns the app itself.
     fn settle(&mut self, out: &mut Out) {
+        // What is replayed is no key.
+        out.alone = false;
         // What one visit leads to may be another one, but not for ever.
         for _ in 0..8 {
             if let Some(tab) = out.go.take() {
@@ -482,14 +494,31 @@ impl App {
     }
 
     fn with_tab(&mut self, tab: TabId, out: &mut Out, act: impl FnOnce(&mut dyn Tab, &mut Cx<'_>)) {
-        let mut cx = Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Tab(tab), out };
+        let mut cx = Cx {
+            world: &self.world,
+            now: self.now,
+            look: &self.look,
+            keymap: &self.keymap,
+            settings: &self.settings,
+            place: Place::Tab(tab),
+            alone: out.alone,
+            out,
+        };
         act(self.tabs[tab as usize].as_mut(), &mut cx);
     }
 
     fn with_overlay(&mut self, number: u64, out: &mut Out, act: impl FnOnce(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
         let Some(at) = self.overlays.iter().position(|(known, _)| *known == number) else { return };
-        let mut cx =
-            Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Overlay(number), out };
+        let mut cx = Cx {
+            world: &self.world,
+            now: self.now,
+            look: &self.look,
+            keymap: &self.keymap,
+            settings: &self.settings,
+            place: Place::Overlay(number),
+            alone: out.alone,
+            out,
+        };
         if act(self.overlays[at].1.as_mut(), &mut cx) == Flow::Close {
             self.overlays.remove(at);
         }

@@ -12,8 +12,12 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+<<<<<<< HEAD
 mod plain;
 mod recorder;
+=======
+mod pane;
+>>>>>>> tui-tasks
 mod request;
 mod runtime;
 mod tabs;
