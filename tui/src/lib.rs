@@ -4,6 +4,7 @@
 //! state and [`effect::Effect`]s, without waiting for anything; [`app::App::view`] draws the state. Only the [`runtime`] touches the world.
 
 mod app;
+pub mod card;
 mod effect;
 mod event;
 mod input;
