@@ -167,7 +167,7 @@ fn broken(entries: &[Entry], look: &Look) -> Vec<Line> {
 /// All that is known, in the order of the card.
 pub(crate) fn entries(approval: &Approval, look: &Look, signs: Signs) -> Vec<Entry> {
     let mut page = Page::new(signs);
-    page.head_of(approval, look);
+    page.head_of(approval, &format!("{}  task {}  {}", approval.node, approval.task_id, approval.agent), look);
     page.foot_of(approval);
     if let Some(diff) = &approval.diff {
         page.head(&format!("change {}", diff_count(diff)));
@@ -226,12 +226,12 @@ impl Page {
     }
 
     /// Who asks, for what, where, and since when.
-    pub(crate) fn head_of(&mut self, approval: &Approval, look: &Look) {
+    pub(crate) fn head_of(&mut self, approval: &Approval, place: &str, look: &Look) {
         self.title(approval);
         if let Some((server, tool)) = mcp(&approval.tool) {
             self.fact_of(Part::Head, "server", Tone::Strong, &format!("{server} (MCP), its tool {tool}"));
         }
-        self.fact_of(Part::Head, "where", Tone::Plain, &format!("{}  task {}  {}", approval.node, approval.task_id, approval.agent));
+        self.fact_of(Part::Head, "where", Tone::Plain, place);
         self.fact_of(Part::Head, "cwd", Tone::Plain, &approval.cwd);
         self.times(approval, look);
     }

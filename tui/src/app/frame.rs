@@ -24,7 +24,7 @@ impl App {
     pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
         let mut canvas =
-            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), caret: None };
+            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(area, &mut canvas);
             return None;
@@ -37,6 +37,7 @@ impl App {
             body = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
         }
         self.tabs[self.tab as usize].view(body, &mut canvas);
+        canvas.covered = self.toast_lines(body).iter().fold(body.bottom(), |bottom, (_, lines)| bottom.saturating_sub(lines.len() as u16)).max(body.y);
         for (index, (_, overlay)) in self.overlays.iter().enumerate() {
             canvas.focused = index + 1 == self.overlays.len();
             canvas.caret = None;
@@ -166,16 +167,23 @@ impl App {
         }
     }
 
-    fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
+    /// What Loopsy says, newest first, in lines.
+    fn toast_lines(&self, area: Rect) -> Vec<(Role, Vec<String>)> {
         let most = usize::from(area.width).saturating_sub(4).clamp(1, 72);
-        let mut bottom = area.bottom();
-        for toast in self.toasts.shown().rev() {
+        let lines = |toast: &super::toasts::Toast| {
             let (mark, role) = match toast.tone {
                 Tone::Good => ("ok", Role::Good),
                 Tone::Note => ("--", Role::Info),
                 Tone::Bad => ("!!", Role::Bad),
             };
-            let lines = wrap(&format!("{mark} {}", toast.text), most);
+            (role, wrap(&format!("{mark} {}", toast.text), most))
+        };
+        self.toasts.shown().rev().map(lines).collect()
+    }
+
+    fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        let mut bottom = area.bottom();
+        for (role, lines) in self.toast_lines(area) {
             let wide = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16 + 2;
             let shown = (lines.len() as u16).min(bottom.saturating_sub(area.y));
             bottom -= shown;
