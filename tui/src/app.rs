@@ -216,6 +216,8 @@ pub(crate) struct Canvas<'a> {
     pub(crate) now: Now,
     /// Whether what is drawn has the keys: false below an overlay.
     pub(crate) focused: bool,
+    /// The first row that what Loopsy says lies over, at the right: what is drawn from there on may not be seen.
+    pub(crate) covered: u16,
     /// Where the caret is, when somebody types. Hidden otherwise.
     pub(crate) caret: Option<Position>,
 }
@@ -451,7 +453,12 @@ impl App {
             }
             for overlay in std::mem::take(&mut out.open) {
                 out.numbers += 1;
-                self.overlays.push((out.numbers, overlay));
+                let number = out.numbers;
+                self.overlays.push((number, overlay));
+                self.with_overlay(number, out, |overlay, cx| {
+                    overlay.opened(cx);
+                    Flow::Stay
+                });
             }
             if out.go.is_none() && out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
                 break;

@@ -120,6 +120,8 @@ pub(crate) enum Timer {
     Toast,
     /// The second press of Ctrl-C came too late.
     Quit,
+    /// The keys of a review may count now.
+    Armed,
     /// The decision key stood alone for long enough: the review's number of it.
     Alone(u64),
     /// An answer should have been confirmed by now: the review's number of it.

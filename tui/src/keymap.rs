@@ -125,7 +125,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// All there are, in the order of the table.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Everywhere,
         Self::Tab(TabId::Overview),
         Self::Tab(TabId::Peers),
@@ -140,6 +140,8 @@ impl Scope {
         Self::Compare,
         Self::Review,
         Self::Box,
+        Self::Output,
+        Self::Rights,
     ];
 
     /// Where it is, for people.
@@ -153,6 +155,8 @@ impl Scope {
             Self::Compare => "While the digits of a pairing are compared",
             Self::Review => "While an approval is reviewed",
             Self::Box => "In boxes",
+            Self::Output => "While the output of a command is shown",
+            Self::Rights => "While the rights of a peer are chosen",
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod app;
 mod clipboard;
+pub mod card;
 mod effect;
 mod event;
 mod input;
@@ -12,12 +13,9 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
-<<<<<<< HEAD
 mod plain;
 mod recorder;
-=======
 mod pane;
->>>>>>> tui-tasks
 mod request;
 mod runtime;
 mod tabs;

@@ -31,6 +31,9 @@ pub(crate) trait Overlay {
         false
     }
 
+    /// It was just opened.
+    fn opened(&mut self, _cx: &mut Cx<'_>) {}
+
     /// Does what a key of the table says. Without its own meaning, `Back` closes.
     fn act(&mut self, command: Command, cx: &mut Cx<'_>) -> Flow {
         let _nothing_else = cx;

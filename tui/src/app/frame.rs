@@ -28,7 +28,7 @@ impl App {
     pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
         let mut canvas =
-            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), caret: None };
+            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(area, &mut canvas);
             return None;
@@ -45,6 +45,7 @@ impl App {
         }
         let body = self.body();
         self.tabs[self.tab as usize].view(body, &mut canvas);
+        canvas.covered = self.toast_lines(body).iter().fold(body.bottom(), |bottom, (_, lines)| bottom.saturating_sub(lines.len() as u16)).max(body.y);
         for (index, (_, overlay)) in self.overlays.iter().enumerate() {
             canvas.focused = index + 1 == self.overlays.len();
             canvas.caret = None;
@@ -217,19 +218,26 @@ impl App {
         ends.iter().for_each(|item| show(item, 0));
     }
 
-    fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
+    /// What Loopsy says, newest first: its mark and its lines.
+    fn toast_lines(&self, area: Rect) -> Vec<((&'static str, Role), Vec<String>)> {
         // Edge, mark, text, and a blank at either side.
         let most = usize::from(area.width).saturating_sub(8).clamp(1, 68);
-        let edge = if canvas.look.ascii { "|" } else { "▌" };
-        let mut bottom = area.bottom();
-        for toast in self.toasts.shown().rev() {
-            let (mark, role) = toast.tone.mark();
+        let lines = |toast: &super::toasts::Toast| {
             let mut lines = wrap(&toast.text, most);
             if lines.len() > LINES {
                 lines.truncate(LINES);
                 let history = self.keymap.key_of(&[Scope::Everywhere], Command::History).map(|key| format!("... {key} shows all of it"));
                 lines.extend(history);
             }
+            (toast.tone.mark(), lines)
+        };
+        self.toasts.shown().rev().map(lines).collect()
+    }
+
+    fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        let edge = if canvas.look.ascii { "|" } else { "▌" };
+        let mut bottom = area.bottom();
+        for ((mark, role), lines) in self.toast_lines(area) {
             let wide = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16 + 6;
             let shown = (lines.len() as u16).min(bottom.saturating_sub(area.y));
             bottom -= shown;

@@ -126,6 +126,17 @@ const REVIEW: &[Row] = &[
     (Review, C::View, "v", "raw", "Show the input as the agent sent it"),
     (Review, C::Copy, "y", "copy", "Copy the input"),
     (Review, C::Refresh, "r", "", "Send an answer again that was not confirmed"),
+    (Review, C::Back, "esc q", "close", "Close; what is not answered waits on"),
+    (Review, C::Down, "j down", "", "Down"),
+    (Review, C::Up, "k up", "", "Up"),
+    (Review, C::Top, "g home", "", "To the top"),
+    (Review, C::End, "G end", "", "To the end"),
+    (Review, C::PageDown, "pagedown ctrl-f", "", "A page down"),
+    (Review, C::PageUp, "pageup ctrl-b", "", "A page up"),
+    (Review, C::HalfDown, "ctrl-d", "", "Half a page down"),
+    (Review, C::HalfUp, "ctrl-u", "", "Half a page up"),
+    (Review, C::Help, "?", "", "Show the keys of this place"),
+    (Review, C::Interrupt, "ctrl-c", "", "Twice: quit"),
 ];
 
 const SEARCH: &[Row] = &[(Search, C::NextHit, "n", "next hit", "The next hit"), (Search, C::PreviousHit, "N", "", "The hit before")];
