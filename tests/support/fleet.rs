@@ -199,7 +199,8 @@ impl World {
         self.said.push(vec![format!("id: e-{number}\ndata: {event}\n\n").into()]);
     }
 
-    fn snapshot(&self) -> Value {
+    /// What every stream of changes begins with.
+    pub(crate) fn snapshot(&self) -> Value {
         json!({
             "type": "snapshot", "nodeId": NODE, "peers": self.peers, "jobs": self.jobs, "transfers": self.transfers, "context": self.context,
             "tasks": self.tasks, "approvals": self.approvals, "terminals": self.terminals, "fleet": self.fleet,

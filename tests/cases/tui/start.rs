@@ -2,8 +2,28 @@
 
 use serde_json::json;
 
+use loopsy_shared::api::{ai_tasks::TaskEvent, events::Event, health::Status, pairing::PairingStatus};
+
 use super::{Stage, ready};
 use crate::support::{Home, demo, screen::Start};
+
+#[test]
+fn the_daemon_of_these_tests_speaks_as_a_daemon_does() {
+    let stage = Stage::typical();
+    stage.fleet.look(|world| {
+        let Event::Snapshot { peers, tasks, approvals, terminals, fleet, context, .. } = serde_json::from_value(world.snapshot()).unwrap() else {
+            panic!("no snapshot")
+        };
+        assert_eq!((peers.len(), tasks.len(), approvals.len(), terminals.len(), fleet.len(), context.len()), (6, 2, 1, 1, 5, 5));
+        serde_json::from_value::<Status>(world.status.clone()).unwrap();
+        serde_json::from_value::<PairingStatus>(world.pairing.clone()).unwrap();
+        for event in world.events.values().flatten() {
+            serde_json::from_value::<TaskEvent>(event.clone()).unwrap();
+        }
+    });
+    let told = stage.home.loopsy(&["approvals", "list"]).ok().text();
+    assert!(told.contains("rm -rf target"), "{told}");
+}
 
 #[test]
 fn the_fleet_is_on_the_screen_and_every_tab_opens_by_its_digit() {
