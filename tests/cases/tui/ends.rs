@@ -95,3 +95,16 @@ fn a_terminal_that_was_left_in_a_strange_state_is_put_right() {
     screen.sees("right");
     screen.gives_back();
 }
+
+#[test]
+fn what_is_left_on_is_noticed_by_these_tests() {
+    let home = Home::init("leo");
+    let mut screen = shell(&home);
+    screen.keys("printf '\\033[?1049h\\033[?1000h\\033[?25l\\033[>1u\\033[3 q'; stty -echo; echo le''ft\r");
+    screen.sees("left");
+    assert_eq!(screen.modes_left(), ["?1000", "?1049", "?25", "cursor shape", "kitty keyboard"]);
+    assert!(!screen.has_its_modes());
+    screen.keys("printf '\\033[?1049l\\033[?1000l\\033[?25h\\033[<u\\033[0 q'; stty sane; exit\r");
+    screen.end();
+    assert_eq!(screen.modes_left(), Vec::<String>::new());
+}

@@ -68,3 +68,19 @@ fn the_pictures_in_the_docs_are_what_is_drawn_now() {
         stale.join(", ")
     );
 }
+
+#[test]
+fn a_picture_has_the_texts_the_colours_and_the_styles_of_its_screen() {
+    let side = |n| std::num::NonZeroU16::new(n).unwrap();
+    let mut terminal = vt100::Parser::new(side(4), side(30), 0);
+    terminal.process(
+        "\u{1b}[1;31mred <&>\u{1b}[0m plain \u{1b}[7mturned\u{1b}[0m\r\n\u{1b}[48;5;4m blue \u{1b}[0m│漢字│\u{1b}[38;2;1;2;3mtrue\r\n14:01:37".as_bytes(),
+    );
+    let svg = timeless(&picture::svg(terminal.screen(), "A screen"));
+    for part in
+        [">red &lt;&amp;&gt;<", "fill:#e06c75;font-weight:bold", "> plain <", ">turned<", "fill=\"#d5d8de\"", "fill=\"#6cabf0\"", ">漢<", "#010203", "14:01:52"]
+    {
+        assert!(svg.contains(part), "no {part} in {svg}");
+    }
+    assert_eq!(svg.matches("<text").count(), svg.matches("</text>").count());
+}
