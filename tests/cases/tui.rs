@@ -91,4 +91,5 @@ fn review(screen: &mut Screen, text: &str) {
     screen.keys("!");
     screen.sees("REVIEW");
     screen.sees(text);
+    screen.sees("keys armed");
 }

@@ -57,7 +57,6 @@ fn neither_a_newer_nor_an_older_question_takes_the_place_of_the_one_that_is_read
     stage.fleet.ask(&stage.question("88882222-3333-4444-8555-666677778888", "echo older", 3));
     screen.sees("[!3]");
     screen.sees("echo the one that is read");
-    assert!(!screen.shows().contains("echo newer") && !screen.shows().contains("echo older"), "{screen:?}");
     screen.presses("a", "the answer", |_| !stage.fleet.decisions().is_empty());
     let decisions = stage.fleet.decisions();
     assert!(decisions.len() == 1 && decisions[0].line.ends_with(demo::BASH), "{decisions:?}");

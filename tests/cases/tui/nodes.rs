@@ -71,9 +71,24 @@ fn an_agent_there_is_set_to_work_watched_and_answered_here() {
     lab.stop();
 }
 
-/// Fills in the form of a new task.
+/// Fills in the form of a new task: prompt, machine, agent, directory, permissions, mode.
 fn dispatch(screen: &mut Screen, prompt: &str, node: &str, folder: &str) {
-    let _to_come = (screen, prompt, node, folder);
+    let chosen = |screen: &Screen, label: &str, value: &str| screen.shows().lines().any(|line| line.contains(label) && line.contains(value));
+    screen.sees("Directory");
+    screen.keys(prompt);
+    screen.sees(prompt);
+    screen.keys("\t");
+    screen.presses("\x1b[C", "the machine", |screen| chosen(screen, "Machine", node));
+    screen.keys("\t");
+    screen.keys("\t");
+    screen.keys(folder);
+    screen.sees(folder);
+    screen.keys("\t");
+    screen.keys("\t");
+    // What it is by itself depends on what the machine there says of its agents.
+    screen.until("what agents there are", |screen| screen.contents().contains("that is claude"));
+    screen.presses(" ", "no screen of its own", |screen| chosen(screen, "Mode", "headless"));
+    screen.keys("\r");
 }
 
 #[test]
