@@ -25,6 +25,10 @@ bench *args:
 fuzz *args:
     scripts/fuzz {{args}}
 
+# The pictures in docs/pictures, from the program itself
+pictures:
+    scripts/pictures
+
 # The generated documents
 docs:
     cargo run -q -- docs cli > docs/CLI.md
