@@ -160,7 +160,8 @@ fn whole(buffer: &mut Buffer) {
         let covered = (at + 1) % width.max(1) == 0 || buffer.content.get(at + 1).is_some_and(|cell| cell.symbol() != " ");
         if wide
             && covered
-            && let Some(cell) = buffer.content.get_mut(at) {
+            && let Some(cell) = buffer.content.get_mut(at)
+        {
             cell.set_symbol(" ");
         }
     }

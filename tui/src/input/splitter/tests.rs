@@ -285,8 +285,20 @@ fn a_key_stands_alone_only_when_nothing_came_with_or_before_it() {
 
 /// Pieces of what a terminal may send, each whole.
 fn piece() -> impl Strategy<Value = (Vec<u8>, bool)> {
-    let keys: Vec<&'static [u8]> =
-        vec![b"j", b"\x1b[A", b"\x1bOA", b"\x1bx", b"\x1b[97;5u", b"\r", b"\x1d", b"\x1b[15~", "ü".as_bytes(), "\u{1b}機".as_bytes(), b"\x1b[9999z", b"\x1b[27;5;93~"];
+    let keys: Vec<&'static [u8]> = vec![
+        b"j",
+        b"\x1b[A",
+        b"\x1bOA",
+        b"\x1bx",
+        b"\x1b[97;5u",
+        b"\r",
+        b"\x1d",
+        b"\x1b[15~",
+        "ü".as_bytes(),
+        "\u{1b}機".as_bytes(),
+        b"\x1b[9999z",
+        b"\x1b[27;5;93~",
+    ];
     prop_oneof![
         4 => proptest::sample::select(keys).prop_map(|key| (key.to_vec(), true)),
         2 => proptest::sample::select(REPLIES.to_vec()).prop_map(|reply| (reply.to_vec(), false)),
