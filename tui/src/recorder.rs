@@ -33,7 +33,9 @@ impl Recorder {
             Event::Fleet(watched) => match watched.as_ref() {
                 Watched::Connected => "fleet connected".to_owned(),
                 Watched::Lost(_) => "fleet lost".to_owned(),
-                Watched::Event { id, event } => format!("fleet {} {}", event.topic().map_or("event", loopsy_shared::api::events::Topic::as_str), id.as_deref().unwrap_or("-")),
+                Watched::Event { id, event } => {
+                    format!("fleet {} {}", event.topic().map_or("event", loopsy_shared::api::events::Topic::as_str), id.as_deref().unwrap_or("-"))
+                }
             },
             Event::NoDaemon(why) => format!("no daemon: {}", name(why)),
             Event::Answer(answered) => {

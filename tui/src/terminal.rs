@@ -17,7 +17,8 @@ use rustix::{
 /// Alternate screen, an empty one, no cursor, pastes with brackets, and whether the window has the focus. The title of the window is kept for later.
 const TAKE: &[u8] = b"\x1b[?1049h\x1b[m\x1b[2J\x1b[?25l\x1b[?2004h\x1b[?1004h\x1b[22;2t";
 /// Everything that we or a program inside could have switched on, off again. A frame that was cut may have left a string open: first of all it ends.
-const GIVE: &[u8] = b"\x18\x1b[?2026l\x1b[<u\x1b[>4m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?7h\x1b[0 q\x1b[m\x1b[23;2t\x1b[?25h\x1b[?1049l";
+const GIVE: &[u8] =
+    b"\x18\x1b[?2026l\x1b[<u\x1b[>4m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?7h\x1b[0 q\x1b[m\x1b[23;2t\x1b[?25h\x1b[?1049l";
 /// The same for a terminal that some other program left behind: also what we never use. The cursor stays where it is.
 const RESET: &[u8] = b"\x18\x1b\\\x1b[?2026l\x1b[<99u\x1b[>4m\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\x1b[?1005l\x1b[?1006l\x1b[?1015l\x1b[?1016l\
 \x1b[?1004l\x1b[?2004l\x1b[?1l\x1b>\x1b[?5l\x1b[?6l\x1b[4l\x1b[?7h\x1b[0 q\x1b[m\x1b(B\x0f\x1b7\x1b[?1049l\x1b7\x1b[r\x1b8\x1b[?25h";

@@ -144,8 +144,8 @@ impl Splitter {
     /// What is due at this time.
     pub(crate) fn tick(&mut self, now: u64) -> Vec<Heard> {
         let mut out = Vec::new();
-        while self.deadline().is_some_and(|due| due <= now) {
-            self.expire(now);
+        while let Some(due) = self.deadline().filter(|due| *due <= now) {
+            self.expire(due);
             self.settle(&mut out);
         }
         out

@@ -67,10 +67,10 @@ impl Link {
             Ok(Err(error)) => return Err(NoDaemon::Unusable(words::unusable(&error))),
             Err(_) => return Err(NoDaemon::Unusable("The data directory cannot be read.".to_owned())),
         };
-        let _gone = self.control.send(Control::Address(local.address())).await;
         if !running {
             return Err(NoDaemon::NotRunning("no daemon runs".to_owned()));
         }
+        let _gone = self.control.send(Control::Address(local.address())).await;
         local.client().map_err(|error| NoDaemon::Unusable(words::sentence(&error)))
     }
 

@@ -11,11 +11,12 @@ use std::{
 use futures_util::StreamExt;
 use loopsy_shared::{
     api::{
-        ai_tasks::{TaskEvent, TaskEventKind, WatchTask},
+        ai_tasks::{TaskEvent, TaskEventKind, TaskStatus, WatchTask},
         terminals::{AttachTerminal, TerminalSize},
     },
     client::{Client, ClientError, Watched},
     id::NodeId,
+    text::inert,
 };
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
@@ -190,17 +191,18 @@ async fn follow(key: TaskKey, mut after: u64, events: mpsc::Sender<Event>, mut c
                         },
                         item = stream.next() => match item {
                             Some(Ok(watched)) => {
-                                let last = if let Watched::Event { event, .. } = &watched {
-                                    after = after.max(event.seq);
-                                    is_last(event)
-                                } else {
-                                    false
+                                let last = match &watched {
+                                    Watched::Event { event, .. } => {
+                                        after = after.max(event.seq);
+                                        last_word(event)
+                                    }
+                                    Watched::Connected | Watched::Lost(_) => None,
                                 };
                                 if events.send(Event::Log(key.clone(), Box::new(watched))).await.is_err() {
                                     return;
                                 }
-                                if last {
-                                    break Some(None);
+                                if last.is_some() {
+                                    break last;
                                 }
                             }
                             // One event that this version does not know is no reason to miss the others.
@@ -220,9 +222,31 @@ async fn follow(key: TaskKey, mut after: u64, events: mpsc::Sender<Event>, mut c
     }
 }
 
-/// Whether nothing comes after it: the task has ended.
-fn is_last(event: &TaskEvent) -> bool {
-    event.kind == TaskEventKind::Status
-        && event.seq == 0
-        && event.data.get("status").and_then(|status| serde_json::from_value::<loopsy_shared::api::ai_tasks::TaskStatus>(status.clone()).ok()).is_some_and(|status| status.is_ended())
+/// Whether nothing comes after it: the task has ended, or there is none; then why.
+fn last_word(event: &TaskEvent) -> Option<Option<String>> {
+    match event.kind {
+        _ if event.seq != 0 => None,
+        TaskEventKind::Status => serde_json::from_value::<TaskStatus>(event.data["status"].clone()).is_ok_and(TaskStatus::is_ended).then_some(None),
+        TaskEventKind::Error => Some(Some(inert(event.data.as_str().unwrap_or("The node says no more of this task.")).into_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn word(kind: &str, seq: u64, data: serde_json::Value) -> Option<Option<String>> {
+        last_word(&serde_json::from_value(serde_json::json!({"seq": seq, "type": kind, "taskId": "t", "timestamp": 1, "data": data})).unwrap())
+    }
+
+    #[test]
+    fn a_log_ends_with_its_last_word_only() {
+        let status = |status: &str| serde_json::json!({ "status": status });
+        assert_eq!(word("status", 0, status("completed")), Some(None));
+        assert_eq!(word("status", 0, status("running")), None);
+        assert_eq!(word("status", 9, status("completed")), None, "what is stored may be followed by more");
+        assert_eq!(word("text", 0, "hi".into()), None);
+        assert_eq!(word("error", 0, "There is \u{1b} no such task.".into()), Some(Some("There is \\u{1b} no such task.".to_owned())));
+    }
 }

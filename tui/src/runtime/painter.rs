@@ -58,6 +58,8 @@ impl Painter {
         self.next.reset();
         let area = self.next.area;
         let caret = draw(&mut self.next).filter(|caret| area.contains(*caret));
+        whole(&mut self.next);
+        halves(&mut self.shown, &self.next);
         let begin = out.len();
         if self.lost {
             out.extend_from_slice(b"\x1b[?25l\x1b[m\x1b[2J");
@@ -148,6 +150,38 @@ impl Painter {
         let end = from + usize::from(self.next.area.width - x);
         end - from >= BLANKS && self.next.content.get(from..end).is_some_and(|rest| rest.iter().all(|cell| cell.symbol() == " " && Pen::of(cell) == Pen::PLAIN))
     }
+}
+
+/// A wide character of which something else covers the second half is none: it would cover that.
+fn whole(buffer: &mut Buffer) {
+    let width = usize::from(buffer.area.width);
+    for at in 0..buffer.content.len() {
+        let wide = buffer.content.get(at).is_some_and(is_wide);
+        let covered = (at + 1) % width.max(1) == 0 || buffer.content.get(at + 1).is_some_and(|cell| cell.symbol() != " ");
+        if wide
+            && covered
+            && let Some(cell) = buffer.content.get_mut(at)
+        {
+            cell.set_symbol(" ");
+        }
+    }
+}
+
+/// What stands where a wide character was that goes away is not sure any more for its second half: it is printed again.
+fn halves(shown: &mut Buffer, next: &Buffer) {
+    for at in 0..shown.content.len() {
+        let goes = match (shown.content.get(at), next.content.get(at)) {
+            (Some(old), Some(new)) => is_wide(old) && old != new,
+            _ => false,
+        };
+        if goes && let (Some(half), Some(new)) = (shown.content.get_mut(at + 1), next.content.get(at + 1)) {
+            half.modifier = new.modifier.complement();
+        }
+    }
+}
+
+fn is_wide(cell: &Cell) -> bool {
+    cell.symbol().len() > 1 && cell.symbol().width() > 1
 }
 
 fn jump(out: &mut Vec<u8>, to: Position) {

@@ -98,13 +98,7 @@ impl Mouth {
     }
 }
 
-async fn look(
-    key: TerminalKey,
-    mut request: AttachTerminal,
-    mouth: Mouth,
-    mut clients: watch::Receiver<Option<Client>>,
-    said: Arc<(Mutex<Said>, Notify)>,
-) {
+async fn look(key: TerminalKey, mut request: AttachTerminal, mouth: Mouth, mut clients: watch::Receiver<Option<Client>>, said: Arc<(Mutex<Said>, Notify)>) {
     loop {
         let client = clients.borrow_and_update().clone();
         let attached = match &client {

@@ -257,10 +257,9 @@ impl Ui {
                 self.focused = focused;
                 self.event(Event::Focus(focused));
             }
-            Heard::Dropped(bytes) => self.event(Event::Did(Done::Noted(format!(
-                "The paste was too long: its last {} are missing.",
-                loopsy_shared::text::bytes(bytes as u64)
-            )))),
+            Heard::Dropped(bytes) => {
+                self.event(Event::Did(Done::Noted(format!("The paste was too long: its last {} are missing.", loopsy_shared::text::bytes(bytes as u64)))))
+            }
         }
     }
 

@@ -13,9 +13,7 @@ pub(crate) fn failure(error: &ClientError) -> Failure {
     let (message, hint) = match error {
         ClientError::Api(error) => (error.message.clone(), error.hint.clone().or_else(|| hint_for(error).map(str::to_owned))),
         ClientError::Unreachable { address, cause } => (format!("The Loopsy daemon does not answer at {address}: {cause}."), None),
-        ClientError::Certificate { .. } => {
-            (error.to_string(), Some("If that machine was set up anew, remove it from the peers and pair again.".to_owned()))
-        }
+        ClientError::Certificate { .. } => (error.to_string(), Some("If that machine was set up anew, remove it from the peers and pair again.".to_owned())),
         ClientError::Protocol { .. } => (error.to_string(), Some("Does it run another version of Loopsy?".to_owned())),
     };
     let message = match hint {
