@@ -186,3 +186,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn arrows_move_while_the_filter_is_typed() {
+    let mut harness = Harness::typical();
+    harness.keys("/");
+    harness.types("i");
+    harness.keys("down");
+    let text = harness.text(80, 24);
+    assert!(text.contains("/i_") && text.lines().nth(4).is_some_and(|line| line.contains('>')), "{text}");
+}
