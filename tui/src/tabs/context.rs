@@ -157,11 +157,11 @@ impl Context {
         let (top, page) = (self.top.get(), self.height.get().max(2));
         self.top.set(match command {
             Command::Up => top.saturating_sub(1),
-            Command::Down => top + 1,
+            Command::Down => top.saturating_add(1),
             Command::PageUp => top.saturating_sub(page - 1),
-            Command::PageDown => top + page - 1,
+            Command::PageDown => top.saturating_add(page - 1),
             Command::HalfUp => top.saturating_sub(page / 2),
-            Command::HalfDown => top + page / 2,
+            Command::HalfDown => top.saturating_add(page / 2),
             Command::Top => 0,
             // The view knows where the end is.
             Command::End => usize::MAX,
