@@ -145,7 +145,7 @@ impl Overview {
     fn is_first_run(world: &World) -> bool {
         match world.link {
             Link::Missing(_) => true,
-            Link::Up | Link::Lost(..) => world.known_peers().is_empty() && world.tasks_of(None).next().is_none(),
+            Link::Up | Link::Lost(..) => world.peer_counts().1 == 0 && world.tasks_of(None).next().is_none(),
             Link::Connecting => false,
         }
     }
@@ -214,18 +214,19 @@ impl Tab for Overview {
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
         match self.pane {
-            Pane::Nodes => {
+            Pane::Nodes if !self.nodes.steer(input, &self.rows) => {
                 self.nodes.typed(input);
                 self.refresh_nodes(cx.world);
             }
-            Pane::Needs => {
+            Pane::Needs if !self.needs.steer(input, &self.ask_ids) => {
                 self.needs.typed(input);
                 self.refresh_asks(cx.world);
             }
-            Pane::Activity => {
+            Pane::Activity if !self.activity.steer(input, &self.told) => {
                 self.activity.typed(input);
                 self.refresh_activity(cx.world);
             }
+            _ => {}
         }
     }
 
@@ -280,10 +281,9 @@ impl Tab for Overview {
     }
 
     fn status(&self, world: &World) -> String {
-        let peers = world.known_peers();
-        let online = peers.iter().filter(|peer| peer.status == PeerStatus::Online).count();
+        let (online, all) = world.peer_counts();
         let running: usize = world.running_on(None) + world.pictures.keys().map(|id| world.running_on(Some(id))).sum::<usize>();
-        format!("{} {} | {online}/{} peers online | {running} tasks running", loopsy_shared::text::inert(world.here()), world.address, peers.len())
+        format!("{} {} | {online}/{all} peers online | {running} tasks running", loopsy_shared::text::inert(world.here()), world.address)
     }
 
     fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {

@@ -181,7 +181,13 @@ impl Tab for Peers {
     }
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
-        if self.recent.is_filtering() { self.recent.typed(input) } else { self.list.typed(input) }
+        if self.recent.is_filtering() {
+            if !self.recent.steer(input, &self.told) {
+                self.recent.typed(input);
+            }
+        } else if !self.list.steer(input, &self.rows) {
+            self.list.typed(input);
+        }
         self.refresh(cx.world);
     }
 
@@ -269,16 +275,15 @@ impl Tab for Peers {
     }
 
     fn status(&self, world: &World) -> String {
-        let peers = world.known_peers();
-        let online = peers.iter().filter(|peer| peer.status == PeerStatus::Online).count();
+        let (online, all) = world.peer_counts();
         let filter = if self.list.pattern().is_empty() { "none".to_owned() } else { inert(self.list.pattern()).into_owned() };
-        let plain: Vec<_> = peers.iter().filter(|peer| peer.trusted && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
+        let plain: Vec<_> = world.peers.values().filter(|peer| peer.trusted && !peer.candidate && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
         let plain = match plain.as_slice() {
             [] => String::new(),
             [one] => format!(" | not encrypted: {}", inert(&one.hostname)),
             several => format!(" | not encrypted: {}", several.len()),
         };
-        format!("filter: {filter} | {online}/{} online{plain}", peers.len())
+        format!("filter: {filter} | {online}/{all} online{plain}")
     }
 
     fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {

@@ -117,6 +117,17 @@ pub(crate) fn step(harness: &mut Harness, tab: &str, step: usize) {
     }
 }
 
+/// Closes what is open, until nothing is; then a crowd comes. What is drawn comes back, at several sizes.
+pub(crate) fn settle(harness: &mut Harness, tab: &str) -> String {
+    harness.keys("esc esc esc esc esc esc esc esc esc esc esc esc");
+    harness.keys(tab);
+    harness.fleet(crowded());
+    for (columns, rows) in [(120, 40), (40, 12), (3, 3)] {
+        harness.screen(columns, rows);
+    }
+    harness.text(80, 24)
+}
+
 /// Some request that waits fails.
 fn fail(harness: &mut Harness, value: usize) {
     let failure = Failure { message: "It did not work.".to_owned(), code: Some(5004), status: Some([409, 412, 500][value % 3]) };

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     app::Canvas,
     input::{Input, Mouse, MouseKind},
+    key::Code,
     keymap::Command,
     look::Role,
 };
@@ -207,6 +208,19 @@ impl<K: Clone + PartialEq> List<K> {
         if self.filter.as_ref().is_some_and(|filter| filter.text().is_empty()) {
             self.filter = None;
         }
+    }
+
+    /// Keys that move the selection while the filter is typed; whether it was one of them.
+    pub(crate) fn steer(&mut self, input: &Input, keys: &[K]) -> bool {
+        let Input::Key(press) = input else { return false };
+        let command = match press.key.code {
+            Code::Up => Command::Up,
+            Code::Down => Command::Down,
+            Code::PageUp => Command::PageUp,
+            Code::PageDown => Command::PageDown,
+            _ => return false,
+        };
+        self.act(command, keys)
     }
 
     /// A key or paste for the filter.

@@ -1,7 +1,7 @@
 //! What views ask of the fleet, node by node.
 
 use loopsy_shared::{
-    api::{ai_tasks::TaskInfo, approvals::Approval, peers::PeerInfo, transfers::TransferInfo},
+    api::{ai_tasks::TaskInfo, approvals::Approval, peers::{PeerInfo, PeerStatus}, transfers::TransferInfo},
     id::NodeId,
     text::inert,
 };
@@ -20,9 +20,19 @@ impl World {
         by_name(self.peers.values().filter(|peer| peer.candidate))
     }
 
-    /// Peers that answer and take what this node asks.
-    pub(crate) fn reachable(&self) -> impl Iterator<Item = &PeerInfo> {
-        self.known_peers().into_iter().filter(|peer| peer.trusted && peer.status == loopsy_shared::api::peers::PeerStatus::Online)
+    /// Peers that answer and take what this node asks, by name.
+    pub(crate) fn reachable(&self) -> Vec<&PeerInfo> {
+        by_name(self.peers.values().filter(|peer| is_reachable(peer)))
+    }
+
+    /// Whether there is any of them.
+    pub(crate) fn can_reach_any(&self) -> bool {
+        self.peers.values().any(is_reachable)
+    }
+
+    /// How many peers are online, and how many there are.
+    pub(crate) fn peer_counts(&self) -> (usize, usize) {
+        self.peers.values().filter(|peer| !peer.candidate).fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
     }
 
     /// The tasks of a node, as far as they are known.
@@ -73,6 +83,10 @@ impl World {
             Link::Missing(NoDaemon::Unusable(why)) => Some(inert(why).into_owned()),
         }
     }
+}
+
+fn is_reachable(peer: &PeerInfo) -> bool {
+    peer.trusted && !peer.candidate && peer.status == PeerStatus::Online
 }
 
 fn by_name<'a>(peers: impl Iterator<Item = &'a PeerInfo>) -> Vec<&'a PeerInfo> {

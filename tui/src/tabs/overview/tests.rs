@@ -10,7 +10,7 @@ use crate::{
     event::{Event, NoDaemon},
     testing::{
         Harness, NOON, entry, peer, task,
-        fleets::{any_step, crowded, lost, nothing, step},
+        fleets::{any_step, crowded, lost, nothing, settle, step},
     },
 };
 
@@ -180,9 +180,18 @@ proptest! {
         for step_number in steps {
             step(&mut harness, "1", step_number);
         }
-        harness.fleet(crowded());
-        for (columns, rows) in [(80, 24), (120, 40), (40, 12), (3, 3)] {
-            harness.screen(columns, rows);
-        }
+        let text = settle(&mut harness, "1");
+        // Whatever happened: a row is selected, unless a filter hides all of them.
+        prop_assert!(text.contains("│>") || text.contains("  /"), "{text}");
     }
+}
+
+#[test]
+fn arrows_move_while_the_filter_is_typed() {
+    let mut harness = Harness::typical();
+    harness.keys("/");
+    harness.types("i");
+    harness.keys("down");
+    let text = harness.text(80, 24);
+    assert!(text.contains("/i_") && text.lines().nth(4).is_some_and(|line| line.contains('>')), "{text}");
 }

@@ -81,7 +81,7 @@ pub(super) fn draw(tab: &Peers, area: Rect, canvas: &mut Canvas<'_>) {
 }
 
 fn table(tab: &Peers, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
-    let known = canvas.world.known_peers().len();
+    let known = canvas.world.peer_counts().1;
     let title = if tab.list.pattern().is_empty() { format!("Peers ({known})") } else { format!("Peers ({} of {known})", tab.rows.len()) };
     let focused = tab.pane == Pane::Table;
     let note = pane::note(if alone { "Tab: details" } else { "" }, canvas);
