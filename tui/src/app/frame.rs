@@ -7,7 +7,7 @@ use ratatui::layout::{Position, Rect};
 use super::{App, Canvas, toasts::Tone};
 use crate::{
     event::NoDaemon,
-    keymap::{Command, Scope},
+    keymap::{Binding, Command, Scope},
     look::Role,
     tabs::{TabId, Typing},
     widgets::text::{clock, put, width, wrap},
@@ -149,7 +149,9 @@ impl App {
         let most = usize::from(area.width).saturating_sub(2 + help.as_deref().map_or(0, |help| width(help) + 2));
         let mut column = 1;
         let bindings = scopes.iter().flat_map(|scope| self.keymap.of(*scope));
-        for binding in bindings.filter(|binding| !binding.label.is_empty() && binding.command != Command::Help) {
+        // A key means what the first place says that knows it.
+        let first = |binding: &Binding| binding.keys.first().is_none_or(|key| self.keymap.find(&scopes, *key) == Some(binding.command));
+        for binding in bindings.filter(|binding| first(binding)).filter(|binding| !binding.label.is_empty() && binding.command != Command::Help) {
             if !overlay && tab.typing().is_none() && binding.scope != Scope::Everywhere && tab.why_not(binding.command, &self.world).is_some() {
                 continue;
             }

@@ -102,7 +102,7 @@ const PAIRING: &[Row] = &[
 
 const COMPARE: &[Row] = &[
     (Compare, C::Same, "m", "they match", "Both screens show the same: pair"),
-    (Compare, C::Different, "x", "they do NOT match", "They differ, or you are not sure: nothing is stored"),
+    (Compare, C::Different, "x", "they differ", "They differ, or you are not sure: nothing is stored"),
     (Compare, C::Words, "e", "words", "Show the same as words"),
     (Compare, C::Type, "i", "type the digits", "Type the digits that the other screen shows, where the config asks for that"),
     (Compare, C::Copy, "y", "copy", "Copy the digits"),

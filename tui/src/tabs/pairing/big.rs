@@ -82,6 +82,10 @@ pub(super) fn draw(area: Rect, row: u16, digits: &str, canvas: &mut Canvas<'_>) 
     let style = canvas.look.style(Role::Strong);
     let rows = rows(digits, canvas.look.ascii);
     let big = canvas.buf.area.width >= 60 && area.width >= COLUMNS + 2 && area.height >= row + rows.len() as u16 + 6;
+    if !big && area.height < 10 {
+        // The line of text below says it.
+        return 0;
+    }
     if !big {
         let wide: Vec<String> = digits.chars().map(String::from).collect();
         let (left, right) = wide.split_at(wide.len().min(3));
