@@ -139,7 +139,8 @@ impl Messages {
         let chosen = self.party().cloned();
         let rows: Vec<&Party> = self.threads.iter().filter(|(party, thread)| !self.only_unread || thread.unread > 0 || Some(*party) == chosen.as_ref()).map(|(party, _)| party).collect();
         let mut rows = self.list.filtered(rows, |party| Self::name_of(party, world));
-        rows.sort_by_key(|party| std::cmp::Reverse(self.threads.get(party).map_or(0, |thread| thread.newest)));
+        // What is no message is below all that is.
+        rows.sort_by_key(|party| (**party == Party::Nobody, std::cmp::Reverse(self.threads.get(party).map_or(0, |thread| thread.newest))));
         self.keys = rows.into_iter().cloned().collect();
     }
 

@@ -12,12 +12,12 @@ use loopsy_shared::{
     secret::digest,
     time::Millis,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     app::Cx,
     event::Answered,
-    request::{Answer, Request},
+    request::Request,
     world::World,
 };
 
@@ -460,14 +460,13 @@ fn delete(key: &str) -> Result<DeleteContext, String> {
 
 /// For the answer's type: an entry that was stored.
 #[cfg(test)]
-pub(super) fn stored(entry: Value) -> Answer {
-    Answer::SetContext(Box::new(serde_json::from_value(entry).unwrap_or_else(|why| panic!("{why}"))))
+pub(super) fn stored(entry: Value) -> crate::request::Answer {
+    crate::request::Answer::SetContext(Box::new(serde_json::from_value(entry).unwrap_or_else(|why| panic!("{why}"))))
 }
 
 /// The envelope view: key, then the fields as they travelled.
 pub(super) fn raw_of(message: &Message) -> Vec<String> {
-    let value: Value = serde_json::from_str(&message.raw).unwrap_or_else(|_| json!(message.raw));
-    let pretty = serde_json::to_string_pretty(&value).unwrap_or_else(|_| message.raw.clone());
+    let pretty = serde_json::from_str::<Value>(&message.raw).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| message.raw.clone());
     std::iter::once(message.key.clone()).chain(std::iter::once(String::new())).chain(pretty.lines().map(str::to_owned)).collect()
 }
 

@@ -17,6 +17,7 @@ use crate::{
     event::Event,
     input::Input,
     key::Code,
+    keymap::Scope,
     look::Role,
     overlays::{Flow, Overlay},
     request::Place,
@@ -278,6 +279,10 @@ const fn label(row: Row) -> &'static str {
 }
 
 impl Overlay for NewTask {
+    fn scopes(&self) -> Vec<Scope> {
+        Vec::new()
+    }
+
     fn is_typing(&self) -> bool {
         true
     }
@@ -343,7 +348,7 @@ impl Overlay for NewTask {
     }
 
     fn status(&self) -> String {
-        "Enter start   Tab next field   Alt-Enter new line   F4 editor   Esc leave, draft is kept".to_owned()
+        "Enter start  Tab next  Alt-Enter newline  F4 editor  Esc keep draft".to_owned()
     }
 
     fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {

@@ -161,7 +161,7 @@ fn what_did_not_arrive_is_a_draft_again() {
     harness.keys("enter");
     harness.answer("SendToTask", Err(failed("The agent is gone.")));
     let text = harness.text(120, 40);
-    assert!(text.contains("The agent is gone.") && text.contains("i has the"), "{text}");
+    assert!(text.contains("The agent is gone.") && text.contains("again."), "{text}");
     harness.keys("esc i");
     assert!(harness.text(80, 24).contains("hello"));
 }
