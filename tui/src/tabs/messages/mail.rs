@@ -14,12 +14,7 @@ use loopsy_shared::{
 };
 use serde_json::Value;
 
-use crate::{
-    app::Cx,
-    event::Answered,
-    request::Request,
-    world::World,
-};
+use crate::{app::Cx, event::Answered, request::Request, world::World};
 
 /// Seconds that a message lives.
 const MESSAGE_TTL: u64 = 3600;
@@ -224,9 +219,8 @@ impl Mail {
             let rest = key.strip_prefix("inbox:").unwrap_or_default();
             let read = match rest.strip_prefix(own.as_str()).and_then(|rest| rest.strip_prefix(':')) {
                 None => Err("it is for another machine".to_owned()),
-                Some(id) => Envelope::parse(&entry.value).and_then(|envelope| {
-                    if envelope.id == id { Ok(envelope) } else { Err("its key has another id than itself".to_owned()) }
-                }),
+                Some(id) => Envelope::parse(&entry.value)
+                    .and_then(|envelope| if envelope.id == id { Ok(envelope) } else { Err("its key has another id than itself".to_owned()) }),
             };
             match read {
                 Ok(envelope) => {
@@ -362,7 +356,10 @@ impl Mail {
             _ => return Err("It is acknowledged already, or no longer here.".to_owned()),
         }
         let Party::Node(node) = &message.party else {
-            return Err(format!("No peer, or more than one, is called `{}`: nobody can be told. 3 shows its entry, where x deletes it.", message.envelope.from));
+            return Err(format!(
+                "No peer, or more than one, is called `{}`: nobody can be told. 3 shows its entry, where x deletes it.",
+                message.envelope.from
+            ));
         };
         let request = set(format!("ack:{own}"), id.to_owned(), ACK_TTL)?;
         cx.call(Some(node), request);
@@ -451,7 +448,12 @@ fn party(world: &World, name: &str, writer: Option<&str>) -> Party {
 }
 
 fn set(key: String, value: String, ttl: u64) -> Result<SetContext, String> {
-    Ok(SetContext { key: ContextKey::try_from(key).map_err(|why| format!("The message cannot be addressed: {why}."))?, value, ttl: Ttl::from_seconds(ttl).ok(), if_version: None })
+    Ok(SetContext {
+        key: ContextKey::try_from(key).map_err(|why| format!("The message cannot be addressed: {why}."))?,
+        value,
+        ttl: Ttl::from_seconds(ttl).ok(),
+        if_version: None,
+    })
 }
 
 fn delete(key: &str) -> Result<DeleteContext, String> {

@@ -242,7 +242,13 @@ fn how_it_looks() {
     error.event(Event::Fleet(Box::new(Watched::Lost("connection refused".to_owned()))));
     shots("error", error);
     let mut snapshot = typical();
-    let hostile = ["\u{1b}[2Jevil", "a\u{202e}b", "\u{2764}\u{fe0f}\u{fe0f} VS16", "機械機械機械機械機械機械機械機械", "very long and on and on and on and on and on and on and on and on"];
+    let hostile = [
+        "\u{1b}[2Jevil",
+        "a\u{202e}b",
+        "\u{2764}\u{fe0f}\u{fe0f} VS16",
+        "機械機械機械機械機械機械機械機械",
+        "very long and on and on and on and on and on and on and on and on",
+    ];
     snapshot["peers"] = (0..300)
         .map(|index| {
             let mut peer = peer(&format!("host-{index}-{}", "long-".repeat(index % 9)), "online");
@@ -253,7 +259,12 @@ fn how_it_looks() {
     let context: Vec<Value> = (0..900u64)
         .map(|index| {
             let host = index % 300;
-            inbox(&format!("host-{host}-{}", "long-".repeat(host as usize % 9)), index * 1000, "chat", &hostile[index as usize % 5].repeat(1 + index as usize % 7))
+            inbox(
+                &format!("host-{host}-{}", "long-".repeat(host as usize % 9)),
+                index * 1000,
+                "chat",
+                &hostile[index as usize % 5].repeat(1 + index as usize % 7),
+            )
         })
         .chain([entry("inbox:leo:\u{202e}", "x"), entry("inbox:\u{1b}[2J:1", "y")])
         .collect();

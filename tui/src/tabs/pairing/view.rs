@@ -171,7 +171,8 @@ impl Pairing {
                 lines.gap();
                 lines.say(Role::Strong, &format!("invite code: {}", big::spaced(&code)));
             }
-            None => lines.say(Role::Text, "An invite waits on this machine. Its code is on the screen where it was made, such as that of `loopsy pair`. x cancels it."),
+            None => lines
+                .say(Role::Text, "An invite waits on this machine. Its code is on the screen where it was made, such as that of `loopsy pair`. x cancels it."),
         }
         lines.gap();
         if let Some(at) = status.expires_at {

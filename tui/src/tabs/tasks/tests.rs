@@ -58,7 +58,11 @@ fn a_day() -> Vec<TaskEvent> {
         event(7, "permission_request", approval("aaaa0000-0000-4000-8000-000000000001", "leo", "rm -rf target && cargo build -r")),
         event(8, "status", json!({ "status": "running", "approvalId": "a", "tool": "Bash", "approved": true, "decision": "allow", "by": "leo" })),
         event(9, "tool_result", json!({ "id": "t1", "content": "Compiling loopsy\nFinished", "isError": false })),
-        event(10, "tool_use", json!({ "id": "t2", "name": "Edit", "path": "src/lib.rs", "input": {}, "diff": "--- a\n+++ b\n@@ -1,2 +1,2 @@\n fn limit() {\n-\tself.max\n+\tself.cfg.max\n }" })),
+        event(
+            10,
+            "tool_use",
+            json!({ "id": "t2", "name": "Edit", "path": "src/lib.rs", "input": {}, "diff": "--- a\n+++ b\n@@ -1,2 +1,2 @@\n fn limit() {\n-\tself.max\n+\tself.cfg.max\n }" }),
+        ),
         event(11, "tool_result", json!({ "id": "t2", "content": "no such file", "isError": true, "exitCode": 2 })),
         event(12, "result", json!({ "text": "done", "cost": 0.41, "duration": 131_000, "usage": { "inputTokens": 40000, "outputTokens": 1200 } })),
         event(13, "error", json!({ "message": "the model is gone" })),
@@ -330,10 +334,17 @@ fn how_it_looks() {
     error.event(Event::Fleet(Box::new(Watched::Lost("connection refused".to_owned()))));
     shots("error", error);
     let mut snapshot = typical();
-    let hostile = ["\u{1b}[2Jevil", "a\u{202e}b", "\u{2764}\u{fe0f}\u{fe0f} VS16", "機械機械機械機械機械機械機械機械", "very long and on and on and on and on and on and on and on and on"];
+    let hostile = [
+        "\u{1b}[2Jevil",
+        "a\u{202e}b",
+        "\u{2764}\u{fe0f}\u{fe0f} VS16",
+        "機械機械機械機械機械機械機械機械",
+        "very long and on and on and on and on and on and on and on and on",
+    ];
     snapshot["tasks"] = (0..300)
         .map(|index| {
-            let mut task = task(&format!("{index:08x}-0000-4000-8000-000000000000"), hostile[index % 5], ["running", "failed", "pending", "cancelled"][index % 4]);
+            let mut task =
+                task(&format!("{index:08x}-0000-4000-8000-000000000000"), hostile[index % 5], ["running", "failed", "pending", "cancelled"][index % 4]);
             task["error"] = json!(hostile[(index + 1) % 5]);
             task["cwd"] = json!(hostile[(index + 2) % 5].repeat(5));
             task["worktree"] = json!({ "repository": "/r", "path": "/w", "branch": hostile[(index + 3) % 5] });
