@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Delete,
     // Terminal
     Fit,
+    Older,
     Select,
     SelectLines,
     SelectBlock,

@@ -87,6 +87,7 @@ const TERMINAL: &[Row] = &[
     (TERMINAL_TAB, C::Copy, "y", "copy", "Copy the line or the selection"),
     (TERMINAL_TAB, C::Fit, "=", "fit", "Give the terminal the size of the pane"),
     (TERMINAL_TAB, C::Zoom, "z", "zoom", "Let the pane have the whole screen"),
+    (TERMINAL_TAB, C::Older, "O", "", "Read older lines of the terminal from its node"),
     (TERMINAL_TAB, C::Leave, "ctrl-] f12", "", "Send one Ctrl-] to the program and type on"),
     (TERMINAL_TAB, C::Refresh, "r", "", "Look for terminals on the peers"),
 ];
