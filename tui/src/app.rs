@@ -305,7 +305,10 @@ impl App {
     fn handle(&mut self, event: Event, out: &mut Out) {
         match event {
             Event::Input(input) => self.input(input, out),
-            Event::Resize(columns, rows) => self.settings.size = (columns, rows),
+            Event::Resize(columns, rows) => {
+                self.settings.size = (columns, rows);
+                self.pass(&event, out);
+            }
             Event::Focus(focused) => {
                 self.focused = focused;
                 out.same = true;

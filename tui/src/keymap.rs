@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Delete,
     // Terminal
     Fit,
+    Older,
     Select,
     SelectLines,
     SelectBlock,

@@ -194,7 +194,9 @@ impl App {
         }
         for binding in scopes.iter().copied().flat_map(shown) {
             let usable = tab.typing().is_some() || tab.why_not(binding.command, &self.world).is_none();
-            keys.extend(key(&scopes, binding.command, &binding.keys).filter(|_| usable).map(|key| (key, binding.label)));
+            // The first place that has a key says what it is called.
+            let key = key(&scopes, binding.command, &binding.keys).filter(|key| usable && !keys.iter().any(|(known, _)| known == key));
+            keys.extend(key.map(|key| (key, binding.label)));
         }
         let ends = if tab.typing().is_some() { Vec::new() } else { [last(Command::Help, "help"), last(Command::Quit, "quit")].into_iter().flatten().collect() };
         (keys, ends)

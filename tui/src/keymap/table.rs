@@ -88,6 +88,7 @@ const TERMINAL: &[Row] = &[
     (TERMINAL_TAB, C::Copy, "y", "copy", "Copy the line or the selection"),
     (TERMINAL_TAB, C::Fit, "=", "fit", "Give the terminal the size of the pane"),
     (TERMINAL_TAB, C::Zoom, "z", "zoom", "Let the pane have the whole screen"),
+    (TERMINAL_TAB, C::Older, "O", "", "Read older lines of the terminal from its node"),
     (TERMINAL_TAB, C::Leave, "ctrl-] f12", "", "Send one Ctrl-] to the program and type on"),
     (TERMINAL_TAB, C::Refresh, "r", "", "Look for terminals on the peers"),
 ];
@@ -103,7 +104,7 @@ const PAIRING: &[Row] = &[
 
 const COMPARE: &[Row] = &[
     (Compare, C::Same, "m", "they match", "Both screens show the same: pair"),
-    (Compare, C::Different, "x", "they do NOT match", "They differ, or you are not sure: nothing is stored"),
+    (Compare, C::Different, "x", "they differ", "They differ, or you are not sure: nothing is stored"),
     (Compare, C::Words, "e", "words", "Show the same as words"),
     (Compare, C::Type, "i", "type the digits", "Type the digits that the other screen shows, where the config asks for that"),
     (Compare, C::Copy, "y", "copy", "Copy the digits"),

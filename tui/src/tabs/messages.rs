@@ -137,9 +137,15 @@ impl Messages {
             thread.sending += usize::from(message.state == State::Sending);
         }
         let chosen = self.party().cloned();
-        let rows: Vec<&Party> = self.threads.iter().filter(|(party, thread)| !self.only_unread || thread.unread > 0 || Some(*party) == chosen.as_ref()).map(|(party, _)| party).collect();
+        let rows: Vec<&Party> = self
+            .threads
+            .iter()
+            .filter(|(party, thread)| !self.only_unread || thread.unread > 0 || Some(*party) == chosen.as_ref())
+            .map(|(party, _)| party)
+            .collect();
         let mut rows = self.list.filtered(rows, |party| Self::name_of(party, world));
-        rows.sort_by_key(|party| std::cmp::Reverse(self.threads.get(party).map_or(0, |thread| thread.newest)));
+        // What is no message is below all that is.
+        rows.sort_by_key(|party| (**party == Party::Nobody, std::cmp::Reverse(self.threads.get(party).map_or(0, |thread| thread.newest))));
         self.keys = rows.into_iter().cloned().collect();
     }
 
@@ -203,7 +209,13 @@ impl Messages {
     fn meant(&self) -> Option<String> {
         let thread = self.thread()?;
         let at = self.message().filter(|message| message.incoming).map(|message| message.envelope.id.clone());
-        let newest = || thread.messages.iter().rev().find(|id| self.mail.get(id).is_some_and(|message| message.incoming && !matches!(message.state, State::Done | State::Gone)));
+        let newest = || {
+            thread
+                .messages
+                .iter()
+                .rev()
+                .find(|id| self.mail.get(id).is_some_and(|message| message.incoming && !matches!(message.state, State::Done | State::Gone)))
+        };
         at.or_else(|| newest().cloned())
     }
 

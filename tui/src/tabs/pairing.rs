@@ -324,8 +324,13 @@ impl Pairing {
             }
             (Request::StartPairing(_), Ok(Answer::StartPairing(started))) => {
                 self.invite = Some((**started).clone());
-                let waiting =
-                    PairingStatus { active: true, state: Some(PairingState::Waiting), expires_at: Some(started.expires_at), change: self.change(), ..nothing() };
+                let waiting = PairingStatus {
+                    active: true,
+                    state: Some(PairingState::Waiting),
+                    expires_at: Some(started.expires_at),
+                    change: self.change(),
+                    ..nothing()
+                };
                 self.take(waiting, cx);
                 self.ask(cx);
             }
@@ -533,9 +538,13 @@ impl Tab for Pairing {
             }
             Command::New | Command::Join if self.is_active() => "A pairing is under way. x cancels it.",
             Command::Join if self.chosen.borrow().joining => "Another machine is being asked already.",
-            Command::Rights if self.is_active() => "A pairing is under way, and it was said before what the other machine may do. 2, then R, changes it afterwards.",
+            Command::Rights if self.is_active() => {
+                "A pairing is under way, and it was said before what the other machine may do. 2, then R, changes it afterwards."
+            }
             Command::Stop if !self.is_active() => "No pairing is under way.",
-            Command::Copy if !self.is_comparing() && self.command(world).is_none() => "There is nothing to copy. n makes an invite, with the command for the other machine.",
+            Command::Copy if !self.is_comparing() && self.command(world).is_none() => {
+                "There is nothing to copy. n makes an invite, with the command for the other machine."
+            }
             _ => return None,
         };
         Some(why.to_owned())

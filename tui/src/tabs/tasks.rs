@@ -351,7 +351,10 @@ impl Tasks {
             let tree = if task.worktree.is_some() { " A worktree with changes stays." } else { "" };
             (format!("Delete task {}?", head(&key)), format!("`{}` on {place} is forgotten, with its log and its session.{tree}", first_line(Some(task))))
         } else {
-            (format!("Stop task {}?", head(&key)), format!("The agent of `{}` on {place} ends. Where it keeps a session, u goes on with it.", first_line(Some(task))))
+            (
+                format!("Stop task {}?", head(&key)),
+                format!("The agent of `{}` on {place} ends. Where it keeps a session, u goes on with it.", first_line(Some(task))),
+            )
         };
         let confirm = Confirm::letter(cx, 'X', title, effect, move |cx| {
             cx.call(key.node.as_ref(), CancelTask { task_id: key.id.clone() });

@@ -12,14 +12,9 @@ use loopsy_shared::{
     secret::digest,
     time::Millis,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::{
-    app::Cx,
-    event::Answered,
-    request::{Answer, Request},
-    world::World,
-};
+use crate::{app::Cx, event::Answered, request::Request, world::World};
 
 /// Seconds that a message lives.
 const MESSAGE_TTL: u64 = 3600;
@@ -224,9 +219,8 @@ impl Mail {
             let rest = key.strip_prefix("inbox:").unwrap_or_default();
             let read = match rest.strip_prefix(own.as_str()).and_then(|rest| rest.strip_prefix(':')) {
                 None => Err("it is for another machine".to_owned()),
-                Some(id) => Envelope::parse(&entry.value).and_then(|envelope| {
-                    if envelope.id == id { Ok(envelope) } else { Err("its key has another id than itself".to_owned()) }
-                }),
+                Some(id) => Envelope::parse(&entry.value)
+                    .and_then(|envelope| if envelope.id == id { Ok(envelope) } else { Err("its key has another id than itself".to_owned()) }),
             };
             match read {
                 Ok(envelope) => {
@@ -362,7 +356,10 @@ impl Mail {
             _ => return Err("It is acknowledged already, or no longer here.".to_owned()),
         }
         let Party::Node(node) = &message.party else {
-            return Err(format!("No peer, or more than one, is called `{}`: nobody can be told. 3 shows its entry, where x deletes it.", message.envelope.from));
+            return Err(format!(
+                "No peer, or more than one, is called `{}`: nobody can be told. 3 shows its entry, where x deletes it.",
+                message.envelope.from
+            ));
         };
         let request = set(format!("ack:{own}"), id.to_owned(), ACK_TTL)?;
         cx.call(Some(node), request);
@@ -451,7 +448,12 @@ fn party(world: &World, name: &str, writer: Option<&str>) -> Party {
 }
 
 fn set(key: String, value: String, ttl: u64) -> Result<SetContext, String> {
-    Ok(SetContext { key: ContextKey::try_from(key).map_err(|why| format!("The message cannot be addressed: {why}."))?, value, ttl: Ttl::from_seconds(ttl).ok(), if_version: None })
+    Ok(SetContext {
+        key: ContextKey::try_from(key).map_err(|why| format!("The message cannot be addressed: {why}."))?,
+        value,
+        ttl: Ttl::from_seconds(ttl).ok(),
+        if_version: None,
+    })
 }
 
 fn delete(key: &str) -> Result<DeleteContext, String> {
@@ -460,14 +462,13 @@ fn delete(key: &str) -> Result<DeleteContext, String> {
 
 /// For the answer's type: an entry that was stored.
 #[cfg(test)]
-pub(super) fn stored(entry: Value) -> Answer {
-    Answer::SetContext(Box::new(serde_json::from_value(entry).unwrap_or_else(|why| panic!("{why}"))))
+pub(super) fn stored(entry: Value) -> crate::request::Answer {
+    crate::request::Answer::SetContext(Box::new(serde_json::from_value(entry).unwrap_or_else(|why| panic!("{why}"))))
 }
 
 /// The envelope view: key, then the fields as they travelled.
 pub(super) fn raw_of(message: &Message) -> Vec<String> {
-    let value: Value = serde_json::from_str(&message.raw).unwrap_or_else(|_| json!(message.raw));
-    let pretty = serde_json::to_string_pretty(&value).unwrap_or_else(|_| message.raw.clone());
+    let pretty = serde_json::from_str::<Value>(&message.raw).and_then(|value| serde_json::to_string_pretty(&value)).unwrap_or_else(|_| message.raw.clone());
     std::iter::once(message.key.clone()).chain(std::iter::once(String::new())).chain(pretty.lines().map(str::to_owned)).collect()
 }
 

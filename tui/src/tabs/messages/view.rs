@@ -88,7 +88,10 @@ impl Messages {
             return;
         }
         let (world, now) = (canvas.world, canvas.now.wall);
-        let columns = [Column::new("", 1), Column::new("NODE", 0), Column::new("", 8), Column::right("LAST", 6)];
+        // In a narrow list what is not sent yet stands where the time does.
+        let wide = places.table.width >= 32;
+        let mut columns = vec![Column::new("", 1), Column::new("NODE", 0)];
+        columns.extend(if wide { vec![Column::new("", 8), Column::right("LAST", 6)] } else { vec![Column::right("LAST", 8)] });
         self.list.table(places.table, canvas, focused, &columns, &self.keys, |party| {
             let thread = self.threads.get(party).cloned().unwrap_or_default();
             let state = match (thread.failed, thread.sending, self.drafts.get(party).is_some_and(|draft| !draft.field.text().is_empty())) {
@@ -99,12 +102,16 @@ impl Messages {
             };
             let last = if thread.newest == 0 || thread.newest == u64::MAX { String::new() } else { minute(thread.newest, now) };
             let name = Self::name_of(party, world);
-            vec![
+            let mut cells = vec![
                 if thread.unread > 0 { styled("*", Role::Warn) } else { cell("") },
                 if thread.unread > 0 { styled(name, Role::Strong) } else { cell(name) },
-                state,
-                styled(last, Role::Faint),
-            ]
+            ];
+            match (wide, state.text.is_empty()) {
+                (true, _) => cells.extend([state, styled(last, Role::Faint)]),
+                (false, true) => cells.push(styled(last, Role::Faint)),
+                (false, false) => cells.push(state),
+            }
+            cells
         });
     }
 

@@ -18,7 +18,7 @@ use crate::{
     widgets::{
         list::{Column, cell, styled},
         pane::Pane,
-        text::{clock, put, wrap},
+        text::{clock, fit, put, wrap},
     },
     world::World,
 };
@@ -45,9 +45,16 @@ impl Lines<'_, '_> {
         }
     }
 
+    /// One row, whatever is in it: what somebody else says moves nothing out of view.
+    fn line(&mut self, role: Role, text: &str) {
+        let text = fit(text, usize::from(self.area.width.saturating_sub(4)));
+        put(self.canvas.buf, self.area, 2, self.row, &text, self.canvas.look.style(role));
+        self.row = self.row.saturating_add(1);
+    }
+
     fn gap(&mut self) {
         // Where there is little room, every line is needed.
-        if self.area.height >= 14 {
+        if self.area.height >= 10 {
             self.row = self.row.saturating_add(1);
         }
     }
@@ -60,9 +67,10 @@ impl Lines<'_, '_> {
 impl Pairing {
     pub(super) fn status_line(&self, world: &World) -> String {
         let peer = self.status.as_ref().and_then(|status| status.peer.as_ref()).map_or("the other machine", |peer| peer.hostname.as_str());
+        let until = self.status.as_ref().and_then(|status| status.expires_at).map(|at| format!(" | expires {}", clock(at, at))).unwrap_or_default();
         match self.state() {
-            Some(PairingState::Waiting) => "pairing: waiting for the other machine".to_owned(),
-            Some(PairingState::KeyExchanged) if self.answered().is_none() => format!("pairing with {peer}: compare"),
+            Some(PairingState::Waiting) => format!("pairing: waiting for the other machine{until}"),
+            Some(PairingState::KeyExchanged) if self.answered().is_none() => format!("pairing with {}: compare{until}", fit(peer, 24)),
             Some(PairingState::KeyExchanged) => format!("pairing with {peer}: waiting for its answer"),
             None => format!("{} paired", paired(world).len()),
         }
@@ -163,7 +171,8 @@ impl Pairing {
                 lines.gap();
                 lines.say(Role::Strong, &format!("invite code: {}", big::spaced(&code)));
             }
-            None => lines.say(Role::Text, "An invite waits on this machine. Its code is on the screen where it was made, such as that of `loopsy pair`. x cancels it."),
+            None => lines
+                .say(Role::Text, "An invite waits on this machine. Its code is on the screen where it was made, such as that of `loopsy pair`. x cancels it."),
         }
         lines.gap();
         if let Some(at) = status.expires_at {
@@ -183,9 +192,10 @@ impl Pairing {
         let peer = status.peer.as_ref();
         let mut lines = Lines { area: inside, row: 0, canvas };
         lines.gap();
-        lines.say(Role::Text, &format!("This machine   {here}"));
+        lines.line(Role::Text, &format!("This machine   {here}"));
+        let name = peer.map_or_else(|| "(not named)".to_owned(), |peer| fit(&peer.hostname, usize::from(inside.width / 2)));
         let at = peer.and_then(|peer| peer.address.as_deref()).map(|at| format!("   {at}")).unwrap_or_default();
-        lines.say(Role::Text, &format!("Other machine  {}{at}", peer.map_or("(not named)", |peer| peer.hostname.as_str())));
+        lines.line(Role::Text, &format!("Other machine  {name}{at}"));
         lines.gap();
         lines.digits(digits);
         lines.gap();
@@ -212,14 +222,21 @@ impl Pairing {
                 lines.say(Role::Strong, &format!("{}        x  they differ, or you are not sure", big::spaced(&typed)));
             }
             None => {
-                lines.say(Role::Text, "Do BOTH screens show the same number? Look at the other one.");
+                lines.say(Role::Text, "Do BOTH screens show the same number?");
                 let role = if self.is_armed(now) { Role::Strong } else { Role::Faint };
                 let ready = if self.is_armed(now) { "" } else { "   (in a second)" };
-                lines.say(role, &format!("m  yes, the same      x  no, different, or not sure{ready}"));
+                if lines.area.width >= 60 {
+                    lines.say(role, &format!("m  yes, the same      x  no, different, or not sure{ready}"));
+                } else {
+                    lines.say(role, "m  yes, the same");
+                    lines.say(role, "x  no, different, or not sure");
+                }
             }
         }
-        lines.gap();
-        if let Some(at) = status.expires_at {
+        if lines.area.height >= 10
+            && let Some(at) = status.expires_at
+        {
+            lines.gap();
             lines.say(Role::Faint, &format!("until {} ({} left)", clock(at, now.wall), left(at, now.wall)));
         }
     }

@@ -17,6 +17,7 @@ use crate::{
     event::Event,
     input::Input,
     key::Code,
+    keymap::Scope,
     look::Role,
     overlays::{Flow, Overlay},
     request::Place,
@@ -189,7 +190,9 @@ impl NewTask {
         let text = |field: &Field| Some(field.text().trim().to_owned()).filter(|text| !text.is_empty());
         let problem = if draft.prompt.text().trim().is_empty() {
             Some((Row::Prompt, "What is the agent to do? Type it here."))
-        } else if text(&draft.budget).is_some_and(|budget| !budget.trim_start_matches('$').parse::<f64>().is_ok_and(|dollars| dollars > 0.0 && dollars.is_finite())) {
+        } else if text(&draft.budget)
+            .is_some_and(|budget| !budget.trim_start_matches('$').parse::<f64>().is_ok_and(|dollars| dollars > 0.0 && dollars.is_finite()))
+        {
             Some((Row::Budget, "The budget is a number of US dollars, such as 2.50."))
         } else if !cx.world.is_up() {
             Some((Row::Prompt, "The daemon of this machine does not answer. What you typed stays here: Esc, then r tries again."))
@@ -278,6 +281,10 @@ const fn label(row: Row) -> &'static str {
 }
 
 impl Overlay for NewTask {
+    fn scopes(&self) -> Vec<Scope> {
+        Vec::new()
+    }
+
     fn is_typing(&self) -> bool {
         true
     }
@@ -343,7 +350,7 @@ impl Overlay for NewTask {
     }
 
     fn status(&self) -> String {
-        "Enter start   Tab next field   Alt-Enter new line   F4 editor   Esc leave, draft is kept".to_owned()
+        "Enter start  Tab next  Alt-Enter newline  F4 editor  Esc keep draft".to_owned()
     }
 
     fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {

@@ -116,11 +116,8 @@ impl Tasks {
             let Some(task) = world.task(key) else { return vec![cell("?"), cell(head(key))] };
             let (word, role) = words::state(task.status);
             let stale = key.node.as_ref().is_some_and(|node| world.pictures.get(node).is_none_or(|picture| picture.stale));
-            let mut cells: Vec<Cell> = vec![
-                if stale { styled(format!("{word}?"), Role::Stale) } else { styled(word, role) },
-                cell(head(key)),
-                cell(world.name_of(key.node.as_ref())),
-            ];
+            let mut cells: Vec<Cell> =
+                vec![if stale { styled(format!("{word}?"), Role::Stale) } else { styled(word, role) }, cell(head(key)), cell(world.name_of(key.node.as_ref()))];
             if wide {
                 cells.push(cell(first_line(Some(task))));
             }

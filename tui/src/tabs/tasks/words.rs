@@ -56,9 +56,10 @@ pub(crate) fn essential(input: &Value) -> String {
     }
 }
 
-/// `$0.0421`, `$12.50`.
+/// `$0.0421`, `$0.41`, `$12.50`.
 pub(super) fn dollars(amount: f64) -> String {
-    if amount != 0.0 && amount.abs() < 1.0 { format!("${amount:.4}") } else { format!("${amount:.2}") }
+    let text = format!("${amount:.4}");
+    if amount.abs() < 1.0 && !text.ends_with("00") { text } else { format!("${amount:.2}") }
 }
 
 /// `12.3k tokens in, 1.2k out`; nothing when none are known.
@@ -130,6 +131,7 @@ mod tests {
     #[test]
     fn numbers_read_well() {
         assert_eq!((dollars(0.0421).as_str(), dollars(12.5).as_str(), dollars(0.0).as_str()), ("$0.0421", "$12.50", "$0.00"));
+        assert_eq!(dollars(0.41), "$0.41");
         let usage = Usage { input_tokens: 12_300, output_tokens: 950, cached_tokens: 2_000_000 };
         assert_eq!(tokens(&usage).as_deref(), Some("12.3k tokens in (+2.0M cached), 950 out"));
         assert_eq!(tokens(&Usage { input_tokens: u64::MAX, output_tokens: u64::MAX, cached_tokens: u64::MAX }).map(|text| text.is_empty()), Some(false));
