@@ -29,3 +29,4 @@ fuzz *args:
 docs:
     cargo run -q -- docs cli > docs/CLI.md
     cargo run -q -- docs api > docs/API.md
+    cargo run -q -- docs keys > docs/KEYS.md
