@@ -33,3 +33,4 @@ pictures:
 docs:
     cargo run -q -- docs cli > docs/CLI.md
     cargo run -q -- docs api > docs/API.md
+    cargo run -q -- docs keys > docs/KEYS.md

@@ -248,6 +248,13 @@ impl App {
         }
     }
 
+    /// Puts a box over everything, as `Cx::open` would.
+    #[cfg(test)]
+    pub(crate) fn put_over(&mut self, overlay: impl Overlay + 'static) {
+        self.numbers += 1;
+        self.overlays.push((self.numbers, Box::new(overlay)));
+    }
+
     /// Takes an event; what is to be done comes back, in order.
     pub(crate) fn update(&mut self, event: Event, now: Now) -> Vec<Effect> {
         self.now = now;

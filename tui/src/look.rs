@@ -139,6 +139,12 @@ impl Look {
         plain.with_theme(files::DEFAULT).unwrap_or(plain)
     }
 
+    /// One of ours on a terminal of this kind.
+    #[cfg(test)]
+    pub(crate) fn test(theme: &str, level: Level, ascii: bool) -> Self {
+        Self::of(files::ours().into(), level, ascii).with_theme(theme).unwrap()
+    }
+
     /// The same with another theme; an error when there is none of the name, or when it is broken.
     ///
     /// # Errors

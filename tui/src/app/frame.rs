@@ -124,7 +124,8 @@ impl App {
             Link::Lost(..) | Link::Missing(_) => ("--", Role::Bad),
         };
         // A long name gives way to the badge, and one that would be next to nothing is left out.
-        let room = usize::from(area.width).saturating_sub(usize::from(end) + 1 + width(&badge) + state.len() + 1).min(24);
+        let gap = usize::from(self.tab == TabId::Pairing || self.is_tight());
+        let room = usize::from(area.width).saturating_sub(usize::from(end) + gap + width(&badge) + state.len() + 1).min(24);
         let name = if room < 3 { String::new() } else { format!("{} ", fit(self.world.here(), room)) };
         let mut at = area.width.saturating_sub((width(&badge) + width(&name) + state.len()) as u16);
         for (text, role) in [(badge.as_str(), Role::Badge), (&name, Role::Text), (state, role)] {

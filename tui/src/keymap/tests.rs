@@ -125,6 +125,16 @@ fn the_page_has_every_line_of_the_table() {
     Keymap::with_config(example).unwrap();
 }
 
+/// `just docs` writes it; this says so sooner than the test of the whole program.
+#[test]
+fn the_page_is_written_down() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/KEYS.md");
+    if std::env::var_os("LOOPSY_WRITE_KEYS").is_some() {
+        std::fs::write(path, page()).unwrap();
+    }
+    assert!(std::fs::read_to_string(path).unwrap() == page(), "docs/KEYS.md is out of date: cargo run -q -- docs keys > docs/KEYS.md");
+}
+
 proptest! {
     /// Any change is refused, or leaves every key with one meaning and every way out open.
     #[test]
