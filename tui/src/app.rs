@@ -16,7 +16,7 @@ use crate::{
 };
 
 mod command;
-mod frame;
+pub(crate) mod frame;
 pub(crate) mod toasts;
 
 use toasts::{Toasts, Tone};

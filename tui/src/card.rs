@@ -229,7 +229,7 @@ impl Page {
     pub(crate) fn head_of(&mut self, approval: &Approval, place: &str, look: &Look) {
         self.title(approval);
         if let Some((server, tool)) = mcp(&approval.tool) {
-            self.fact_of(Part::Head, "server", Tone::Strong, &format!("{server} (MCP), its tool {tool}"));
+            self.fact_of(Part::Head, "server", Tone::Strong, &format!("{server}, over MCP; its tool {tool}"));
         }
         self.fact_of(Part::Head, "where", Tone::Plain, place);
         self.fact_of(Part::Head, "cwd", Tone::Plain, &approval.cwd);
@@ -257,7 +257,11 @@ impl Page {
             ApprovalKind::Question => "asks",
             ApprovalKind::Plan => "wants to go on with its plan",
         };
-        let tool = if approval.kind == ApprovalKind::Tool { approval.tool.as_str() } else { "" };
+        let tool = match (approval.kind, mcp(&approval.tool)) {
+            (ApprovalKind::Tool, Some((server, tool))) => format!("{server}: {tool}"),
+            (ApprovalKind::Tool, None) => approval.tool.clone(),
+            _ => String::new(),
+        };
         self.put(Part::Head, "", Tone::Strong, format!("{} {kind} {tool}", approval.agent).trim_end());
     }
 

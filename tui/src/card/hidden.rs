@@ -33,7 +33,7 @@ fn is_hidden(c: char) -> bool {
         || matches!(c, '\u{fe00}'..='\u{fe0f}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// What is hidden in texts, for people: `2 that change the direction, 1 control`; nothing when there is nothing.
+/// What is hidden in texts, for people: `2 turning the direction of text, 1 control`; nothing when there is nothing.
 pub(crate) fn count<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     let (mut turns, mut controls, mut unseen) = (0_usize, 0_usize, 0_usize);
     for c in texts.flat_map(str::chars).filter(|c| !matches!(c, '\n' | '\t')) {
@@ -44,7 +44,7 @@ pub(crate) fn count<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> 
             _ => {}
         }
     }
-    let parts: Vec<String> = [(turns, "that turn the direction of text"), (controls, "control"), (unseen, "that cannot be seen")]
+    let parts: Vec<String> = [(turns, "turning the direction of text"), (controls, "control"), (unseen, "invisible")]
         .into_iter()
         .filter(|(number, _)| *number > 0)
         .map(|(number, what)| format!("{number} {what}"))

@@ -111,13 +111,14 @@ const COMPARE: &[Row] = &[
 ];
 
 const REVIEW: &[Row] = &[
-    (Review, C::Allow, "a", "approve once", "Allow this, once"),
+    (Review, C::Allow, "a", "approve", "Allow this, once"),
     (Review, C::Deny, "d", "deny", "Deny it"),
-    (Review, C::DenyReason, "D", "deny+reason", "Deny it and tell the agent why"),
-    (Review, C::Always, "w", "always..", "Allow it and keep a rule, which is shown first"),
-    (Review, C::DenyStop, "S", "stop", "Deny it and stop the task"),
+    (Review, C::DenyReason, "D", "reason", "Deny it and tell the agent why"),
+    (Review, C::Always, "w", "always", "Allow it and keep a rule, which is shown first"),
     (Review, C::Later, "s", "later", "Leave it for later and show the next"),
     (Review, C::NextItem, "tab", "next", "Show the next"),
+    (Review, C::Back, "esc q", "close", "Close; what is not answered waits on"),
+    (Review, C::DenyStop, "S", "stop", "Deny it and stop the task"),
     (Review, C::Edit, "e", "edit", "Change the input in your editor, then allow that"),
     (Review, C::Choose, "1 2 3 4 5 6 7 8 9", "", "Choose an answer or a rule"),
     (Review, C::Type, "i", "", "Type an answer"),
@@ -127,7 +128,6 @@ const REVIEW: &[Row] = &[
     (Review, C::View, "v", "raw", "Show the input as the agent sent it"),
     (Review, C::Copy, "y", "copy", "Copy the input"),
     (Review, C::Refresh, "r", "", "Send an answer again that was not confirmed"),
-    (Review, C::Back, "esc q", "close", "Close; what is not answered waits on"),
     (Review, C::Down, "j down", "", "Down"),
     (Review, C::Up, "k up", "", "Up"),
     (Review, C::Top, "g home", "", "To the top"),

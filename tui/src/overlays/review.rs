@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 
 use super::{Flow, Overlay};
 use crate::{
-    app::{Canvas, Cx},
+    app::{Canvas, Cx, frame::LEAST},
     effect::{Done, Effect, Purpose, Timer},
     event::{Answered, Event, Failure, Now},
     input::Input,
@@ -213,6 +213,10 @@ impl Review {
             // Nothing can be answered; the line below the card says why.
             _ => return,
         }
+        if is_too_small(cx) {
+            // Nothing of it is on the screen.
+            return self.disarm(cx);
+        }
         if !cx.world.is_up() {
             return self.say(Role::Bad, "The daemon of this machine does not answer: nothing can be answered now.");
         }
@@ -236,6 +240,9 @@ impl Review {
 
     /// The key stayed alone: it counts.
     fn fire(&mut self, answer: Answer, cx: &mut Cx<'_>) {
+        if is_too_small(cx) {
+            return self.disarm(cx);
+        }
         match (&self.item.phase, answer) {
             (Phase::Late(_, request), Answer::Again) => {
                 let request = (**request).clone();
@@ -510,6 +517,11 @@ impl Review {
             None => self.say(Role::Info, "There is no such choice."),
         }
     }
+}
+
+/// Whether the window has no room for anything but a line that says so.
+const fn is_too_small(cx: &Cx<'_>) -> bool {
+    cx.settings.size.0 < LEAST.0 || cx.settings.size.1 < LEAST.1
 }
 
 /// `1 line was`, `35 lines were`.
