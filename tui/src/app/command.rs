@@ -20,12 +20,14 @@ impl App {
             let number = *number;
             if !overlay.is_typing() {
                 let scopes = overlay.scopes();
-                match self.keymap.find(&scopes, press.key).or_else(|| self.keymap.find(&[Scope::Everywhere], press.key)) {
-                    // What belongs to the app at any time.
-                    Some(command @ (Command::Repaint | Command::Suspend | Command::Interrupt)) => return self.command(command, out),
+                let own: Vec<Scope> = scopes.iter().copied().filter(|scope| *scope != Scope::Everywhere).collect();
+                let (own, any) = (self.keymap.find(&own, press.key), self.keymap.find(&[Scope::Everywhere], press.key));
+                match own.or(any) {
+                    // What belongs to the app at any time, unless the box has its own use of the key.
+                    Some(command @ (Command::Repaint | Command::Suspend | Command::Interrupt)) if own.is_none() => return self.command(command, out),
                     // A question is no place to look around.
                     Some(Command::Help) if overlay.mode() != "CONFIRM" => return out.open.push(Box::new(overlays::help::Help::of_box(&self.keymap, &scopes))),
-                    Some(command) if self.keymap.find(&scopes, press.key).is_some() => {
+                    Some(command) if own.is_some() || scopes.contains(&Scope::Everywhere) => {
                         return self.with_overlay(number, out, |overlay, cx| overlay.act(command, cx));
                     }
                     _ => {}

@@ -63,6 +63,8 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
                 used = 0;
             }
             for grapheme in word.graphemes(true) {
+                // What is wider than a whole line cannot be shown on one.
+                let grapheme = if width(grapheme) > columns { "?" } else { grapheme };
                 let wide = width(grapheme);
                 if used + wide > columns {
                     lines.push(std::mem::take(&mut row));

@@ -78,7 +78,7 @@ fn tab_completes_and_esc_leaves() {
 fn what_was_done_before_comes_first() {
     let mut harness = open();
     harness.types("message to ci");
-    harness.keys("enter 2 :");
+    harness.keys("enter esc 2 :");
     assert!(first(&mut harness).starts_with("message to ci-box"), "{}", first(&mut harness));
     harness.types("context");
     harness.keys("enter :");
