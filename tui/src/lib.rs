@@ -5,6 +5,7 @@
 
 mod app;
 mod clipboard;
+pub mod card;
 mod effect;
 mod event;
 mod input;
@@ -14,6 +15,7 @@ mod look;
 mod overlays;
 mod plain;
 mod recorder;
+mod pane;
 mod request;
 mod runtime;
 mod tabs;
@@ -22,5 +24,7 @@ mod terminal;
 mod testing;
 mod widgets;
 mod world;
+mod yaml;
 
+pub use keymap::page as keys_page;
 pub use runtime::{Options, reset_terminal, run};

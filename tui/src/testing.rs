@@ -15,6 +15,8 @@ use crate::{
     world::World,
 };
 
+pub(crate) mod fleets;
+
 /// 2026-11-21T14:00:00Z.
 pub(crate) const NOON: u64 = 1_795_269_600_000;
 

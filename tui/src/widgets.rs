@@ -2,5 +2,6 @@
 
 pub(crate) mod field;
 pub(crate) mod list;
+pub(crate) mod node;
 pub(crate) mod pane;
 pub(crate) mod text;

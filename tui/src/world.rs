@@ -21,8 +21,12 @@ use loopsy_shared::{
 
 use crate::event::{NoDaemon, Now};
 
-/// Lines of the activity list; an older one goes.
-const ACTIVITY: usize = 500;
+mod activity;
+mod getters;
+pub(crate) mod standing;
+
+pub(crate) use activity::Activity;
+use activity::{About, told_approval, told_task};
 
 /// A task on a node; `None` is the local one everywhere in this crate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -55,17 +59,6 @@ pub(crate) enum Link {
     Missing(NoDaemon),
 }
 
-/// Something that happened, for the activity list. `text` is not inert yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Activity {
-    /// When.
-    pub(crate) at: Millis,
-    /// The name of the node it happened on.
-    pub(crate) node: String,
-    /// What.
-    pub(crate) text: String,
-}
-
 /// The fleet.
 #[derive(Debug)]
 pub(crate) struct World {
@@ -93,6 +86,8 @@ pub(crate) struct World {
     pub(crate) pairing: u64,
     /// Newest last.
     pub(crate) activity: VecDeque<Activity>,
+    /// Lines that were told, forgotten ones too.
+    told: u64,
     tasks: BTreeMap<TaskId, TaskInfo>,
     approvals: Vec<Approval>,
 }
@@ -130,6 +125,7 @@ impl World {
             pictures: BTreeMap::new(),
             pairing: 0,
             activity: VecDeque::new(),
+            told: 0,
             tasks: BTreeMap::new(),
             approvals: Vec::new(),
         }
@@ -226,19 +222,25 @@ impl World {
                 self.approvals = approvals;
                 self.terminals = terminals.into_iter().map(|terminal| (terminal.id.clone(), terminal)).collect();
                 self.pictures = fleet.into_iter().map(|picture| (picture.node_id.clone(), picture)).collect();
+                self.tell_before();
                 return News::All;
             }
             E::PeerChanged { peer } => {
                 self.peer_news(&peer, now);
                 self.peers.insert(peer.node_id.clone(), peer);
             }
-            E::PeerRemoved { node_id } => drop(self.peers.remove(&node_id)),
-            E::TransferChanged { transfer } => drop(self.transfers.insert(transfer.transfer_id.clone(), transfer)),
+            E::PeerRemoved { node_id } => {
+                if let Some(peer) = self.peers.remove(&node_id).filter(|peer| !peer.candidate) {
+                    self.tell_of(now.wall, About::default(), format!("{} is no longer a peer", peer.hostname));
+                }
+            }
+            E::TransferChanged { transfer } => {
+                self.transfer_news(&transfer, now);
+                self.transfers.insert(transfer.transfer_id.clone(), transfer);
+            }
             E::TransferRemoved { transfer_id } => drop(self.transfers.remove(&transfer_id)),
             E::ContextChanged { entry } => {
-                let who = self.peers.values().find(|peer| peer.node_id.as_str() == entry.from_node_id).map_or("this machine", |peer| peer.hostname.as_str());
-                let text = format!("context {} set by {who}", entry.key);
-                self.tell(now, None, text);
+                self.entry_news(&entry, now);
                 self.context.insert(entry.key.clone(), entry);
             }
             E::ContextRemoved { key } => drop(self.context.remove(&key)),
@@ -290,7 +292,8 @@ impl World {
         match event {
             E::TaskChanged { task } => {
                 if rows.task(&task.task_id).is_none_or(|known| known.status != task.status) {
-                    self.tell(now, node, format!("task {} {}", task.task_id.short(), task.status.as_str().replace('_', " ")));
+                    let about = About { node: node.cloned(), task: Some(TaskKey { node: node.cloned(), id: task.task_id.clone() }), ..About::default() };
+                    self.tell_of(now.wall, about, told_task(task.task_id.short(), task.status));
                 }
                 rows.set_task(task);
             }
@@ -299,7 +302,8 @@ impl World {
                 let id = approval.id.clone();
                 let (known, open) = (rows.approvals().iter().any(|known| known.id == id), approval.state.is_open());
                 if open && !known {
-                    self.tell(now, node, format!("task {} asks: {}", approval.task_id.short(), approval.tool));
+                    let about = About { node: node.cloned(), task: Some(TaskKey { node: node.cloned(), id: approval.task_id.clone() }), ..About::default() };
+                    self.tell_of(now.wall, about, told_approval(approval.task_id.short(), &approval.tool));
                 }
                 match rows.approvals().iter_mut().find(|known| known.id == id) {
                     Some(row) if open => *row = approval,
@@ -317,27 +321,6 @@ impl World {
             _ => {}
         }
         None
-    }
-
-    fn peer_news(&mut self, peer: &PeerInfo, now: Now) {
-        let before = self.peers.get(&peer.node_id).map(|known| known.status);
-        if before.is_some_and(|before| before != peer.status) {
-            let text = match (&peer.status, &peer.last_error) {
-                (loopsy_shared::api::peers::PeerStatus::Online, _) => "is online".to_owned(),
-                (_, Some(why)) => format!("cannot be reached: {why}"),
-                (_, None) => "cannot be reached".to_owned(),
-            };
-            self.tell(now, Some(&peer.node_id), text);
-        }
-    }
-
-    /// Notes something for the activity list.
-    pub(crate) fn tell(&mut self, now: Now, node: Option<&NodeId>, text: String) {
-        if self.activity.len() >= ACTIVITY {
-            self.activity.pop_front();
-        }
-        let node = self.name_of(node).to_owned();
-        self.activity.push_back(Activity { at: now.wall, node, text });
     }
 }
 

@@ -3,7 +3,7 @@
 use super::{Command as C, Row, Scope, Scope::*};
 use crate::tabs::TabId;
 
-pub(super) const ROWS: &[&[Row]] = &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, EVERYWHERE];
+pub(super) const ROWS: &[&[Row]] = &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, OUTPUT, RIGHTS, EVERYWHERE];
 
 const OVERVIEW_TAB: Scope = Tab(TabId::Overview);
 const OVERVIEW: &[Row] = &[
@@ -11,6 +11,7 @@ const OVERVIEW: &[Row] = &[
     (OVERVIEW_TAB, C::New, "n", "new task", "Give a task to an agent on the selected node"),
     (OVERVIEW_TAB, C::Message, "m", "message", "Write a message to the selected node"),
     (OVERVIEW_TAB, C::Shell, "t", "terminal", "Open a terminal on the selected node"),
+    (OVERVIEW_TAB, C::Pair, "P", "pair", "Pair with another machine"),
 ];
 
 const PEERS_TAB: Scope = Tab(TabId::Peers);
@@ -87,6 +88,7 @@ const TERMINAL: &[Row] = &[
     (TERMINAL_TAB, C::Copy, "y", "copy", "Copy the line or the selection"),
     (TERMINAL_TAB, C::Fit, "=", "fit", "Give the terminal the size of the pane"),
     (TERMINAL_TAB, C::Zoom, "z", "zoom", "Let the pane have the whole screen"),
+    (TERMINAL_TAB, C::Older, "O", "", "Read older lines of the terminal from its node"),
     (TERMINAL_TAB, C::Leave, "ctrl-] f12", "", "Send one Ctrl-] to the program and type on"),
     (TERMINAL_TAB, C::Refresh, "r", "", "Look for terminals on the peers"),
 ];
@@ -102,8 +104,9 @@ const PAIRING: &[Row] = &[
 
 const COMPARE: &[Row] = &[
     (Compare, C::Same, "m", "they match", "Both screens show the same: pair"),
-    (Compare, C::Different, "x", "they do NOT match", "They differ, or you are not sure: nothing is stored"),
+    (Compare, C::Different, "x", "they differ", "They differ, or you are not sure: nothing is stored"),
     (Compare, C::Words, "e", "words", "Show the same as words"),
+    (Compare, C::Type, "i", "type the digits", "Type the digits that the other screen shows, where the config asks for that"),
     (Compare, C::Copy, "y", "copy", "Copy the digits"),
 ];
 
@@ -124,6 +127,17 @@ const REVIEW: &[Row] = &[
     (Review, C::View, "v", "raw", "Show the input as the agent sent it"),
     (Review, C::Copy, "y", "copy", "Copy the input"),
     (Review, C::Refresh, "r", "", "Send an answer again that was not confirmed"),
+    (Review, C::Back, "esc q", "close", "Close; what is not answered waits on"),
+    (Review, C::Down, "j down", "", "Down"),
+    (Review, C::Up, "k up", "", "Up"),
+    (Review, C::Top, "g home", "", "To the top"),
+    (Review, C::End, "G end", "", "To the end"),
+    (Review, C::PageDown, "pagedown ctrl-f", "", "A page down"),
+    (Review, C::PageUp, "pageup ctrl-b", "", "A page up"),
+    (Review, C::HalfDown, "ctrl-d", "", "Half a page down"),
+    (Review, C::HalfUp, "ctrl-u", "", "Half a page up"),
+    (Review, C::Help, "?", "", "Show the keys of this place"),
+    (Review, C::Interrupt, "ctrl-c", "", "Twice: quit"),
 ];
 
 const SEARCH: &[Row] = &[(Search, C::NextHit, "n", "next hit", "The next hit"), (Search, C::PreviousHit, "N", "", "The hit before")];
@@ -144,7 +158,31 @@ const SELECTION: &[Row] = &[
 
 const INPUT: &[Row] = &[(Input, C::Leave, "ctrl-] f12", "leave", "Leave the program: keys drive Loopsy again; twice sends one to the program")];
 
-const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "copy", "Copy")];
+const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "", "Copy")];
+
+const OUTPUT: &[Row] = &[
+    (Output, C::Back, "esc q enter", "close", "Close the box; a command that runs goes on, and its end is told"),
+    (Output, C::Interrupt, "ctrl-c", "end the command", "End the command"),
+    (Output, C::Copy, "y", "copy", "Copy what was printed, as far as it is kept"),
+    (Output, C::Down, "j down", "scroll", "Down"),
+    (Output, C::Up, "k up", "", "Up"),
+    (Output, C::End, "G end", "newest", "To the end, and follow what comes"),
+    (Output, C::Top, "g home", "", "To the first line that is kept"),
+    (Output, C::PageDown, "pagedown ctrl-f", "", "A page down"),
+    (Output, C::PageUp, "pageup ctrl-b", "", "A page up"),
+    (Output, C::HalfDown, "ctrl-d", "", "Half a page down"),
+    (Output, C::HalfUp, "ctrl-u", "", "Half a page up"),
+];
+
+const RIGHTS: &[Row] = &[
+    (Rights, C::Mark, "space", "change", "Give the right, or take it away"),
+    (Rights, C::Open, "enter", "keep", "Keep what is chosen; what the peer does at the moment with other rights ends"),
+    (Rights, C::Back, "esc q", "leave", "Leave everything as it was"),
+    (Rights, C::Down, "j down", "", "Down"),
+    (Rights, C::Up, "k up", "", "Up"),
+    (Rights, C::Top, "g home", "", "To the top"),
+    (Rights, C::End, "G end", "", "To the end"),
+];
 
 const EVERYWHERE: &[Row] = &[
     (Everywhere, C::Approvals, "!", "approvals", "Review what agents ask, the oldest first"),

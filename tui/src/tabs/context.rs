@@ -1,24 +1,362 @@
-//! The tab `context`.
+//! The tab `context`: values under keys, of this machine as they change, and of each peer as they were read.
 
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    rc::Rc,
+};
+
+use loopsy_shared::{
+    api::{
+        context::{ContextEntry, ListContext},
+        events::Topic,
+        peers::PeerStatus,
+    },
+    id::NodeId,
+    text::{bytes, inert},
+    time::Millis,
+};
 use ratatui::layout::Rect;
+use serde_json::{Value, json};
 
-use super::Tab;
+use super::{Tab, Typing};
 use crate::{
     app::{Canvas, Cx},
+    event::Event,
+    input::{Input, Mouse, MouseKind},
     keymap::Command,
-    world::World,
+    widgets::list::List,
+    world::{News, World},
 };
+
+mod answers;
+mod edit;
+mod forms;
+mod pretty;
+#[cfg(test)]
+mod tests;
+mod value;
+mod view;
+
+use edit::Edits;
+use value::{Layout, Shape};
+
+/// Columns that can be sorted by.
+const SORTS: [&str; 5] = ["KEY", "SIZE", "UNTIL", "FROM", "SET"];
+
+/// Its panes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Pane {
+    #[default]
+    Keys,
+    Value,
+}
+
+/// The keys of a peer, as they were read.
+#[derive(Debug, Default)]
+struct Far {
+    entries: BTreeMap<String, ContextEntry>,
+    /// When; never when none.
+    read: Option<Millis>,
+    /// They are being read.
+    asked: bool,
+    /// Why they could not be read the last time.
+    error: Option<String>,
+}
 
 /// Its state.
 #[derive(Debug, Default)]
-pub(crate) struct Context {}
+pub(crate) struct Context {
+    pane: Pane,
+    /// Whose keys are shown.
+    node: Option<NodeId>,
+    list: List<String>,
+    rows: Vec<String>,
+    far: BTreeMap<NodeId, Far>,
+    shape: Shape,
+    /// The value that is shown, broken into lines as far as they were looked at.
+    layout: RefCell<Option<Layout>>,
+    /// Lines of the value above the window, and lines in it; set by the view.
+    top: Cell<usize>,
+    height: Cell<usize>,
+    edits: Edits,
+    broadcast: Rc<RefCell<Option<forms::Broadcast>>>,
+    /// An import leaves keys alone that exist.
+    careful: Rc<Cell<bool>>,
+}
 
-impl Tab for Context {
-    fn act(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
-
-    fn status(&self, _world: &World) -> String {
-        String::new()
+impl Context {
+    /// All entries of the node that is shown.
+    fn entries<'a>(&'a self, world: &'a World) -> Option<&'a BTreeMap<String, ContextEntry>> {
+        match &self.node {
+            None => Some(&world.context),
+            Some(node) => self.far.get(node).map(|far| &far.entries),
+        }
     }
 
-    fn view(&self, _area: Rect, _canvas: &mut Canvas<'_>) {}
+    fn entry<'a>(&'a self, world: &'a World) -> Option<&'a ContextEntry> {
+        self.entries(world)?.get(self.list.selected(&self.rows)?)
+    }
+
+    /// What is filtered by, when it names the beginning of keys: it ends in `/`.
+    fn prefix(&self) -> Option<&str> {
+        Some(self.list.pattern()).filter(|pattern| pattern.ends_with('/'))
+    }
+
+    fn refresh(&mut self, world: &World) {
+        // A peer that was removed has no keys any more.
+        if self.node.as_ref().is_some_and(|node| !world.peers.contains_key(node)) {
+            self.node = None;
+        }
+        self.far.retain(|node, _| world.peers.contains_key(node));
+        let mut entries: Vec<&ContextEntry> = self.entries(world).into_iter().flat_map(BTreeMap::values).collect();
+        entries = match self.prefix() {
+            Some(prefix) => entries.into_iter().filter(|entry| entry.key.starts_with(prefix)).collect(),
+            None => self.list.filtered(entries, |entry| entry.key.clone()),
+        };
+        self.list.order(&mut entries, |column, a, b| match column {
+            "SIZE" => a.value.len().cmp(&b.value.len()),
+            "UNTIL" => a.expires_at.unwrap_or(Millis::MAX).cmp(&b.expires_at.unwrap_or(Millis::MAX)),
+            "FROM" => world.name_of_id(&a.from_node_id).cmp(world.name_of_id(&b.from_node_id)),
+            "SET" => a.updated_at.cmp(&b.updated_at),
+            _ => a.key.cmp(&b.key),
+        });
+        self.rows = entries.into_iter().map(|entry| entry.key.clone()).collect();
+    }
+
+    /// This machine, then every peer that has a key for us.
+    fn nodes(world: &World) -> Vec<Option<NodeId>> {
+        let peers = world.known_peers();
+        std::iter::once(None).chain(peers.into_iter().filter(|peer| peer.trusted).map(|peer| Some(peer.node_id.clone()))).collect()
+    }
+
+    fn turn(&mut self, forwards: bool, cx: &mut Cx<'_>) {
+        let nodes = Self::nodes(cx.world);
+        if nodes.len() < 2 {
+            return cx.note("There is no other machine yet. 7 pairs one.");
+        }
+        let at = nodes.iter().position(|node| *node == self.node).unwrap_or(0);
+        let to = (at + if forwards { 1 } else { nodes.len() - 1 }) % nodes.len();
+        self.node.clone_from(&nodes[to]);
+        self.top.set(0);
+        self.read(cx);
+        self.refresh(cx.world);
+    }
+
+    /// Reads a peer's keys anew; those of this machine are always fresh.
+    fn read(&mut self, cx: &mut Cx<'_>) {
+        let Some(node) = &self.node else { return };
+        let far = self.far.entry(node.clone()).or_default();
+        if cx.world.is_up() && !far.asked {
+            far.asked = true;
+            cx.call(Some(node), ListContext { prefix: None });
+        }
+    }
+
+    fn scroll(&self, command: Command) -> bool {
+        let (top, page) = (self.top.get(), self.height.get().max(2));
+        self.top.set(match command {
+            Command::Up => top.saturating_sub(1),
+            Command::Down => top.saturating_add(1),
+            Command::PageUp => top.saturating_sub(page - 1),
+            Command::PageDown => top.saturating_add(page - 1),
+            Command::HalfUp => top.saturating_sub(page / 2),
+            Command::HalfDown => top.saturating_add(page / 2),
+            Command::Top => 0,
+            // The view knows where the end is.
+            Command::End => usize::MAX,
+            _ => return false,
+        });
+        true
+    }
+}
+
+impl Tab for Context {
+    fn act(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let moved = match self.pane {
+            Pane::Keys => {
+                let before = self.list.selected(&self.rows).cloned();
+                let moved = self.list.act(command, &self.rows);
+                if moved && before.as_ref() != self.list.selected(&self.rows) {
+                    self.top.set(0);
+                }
+                moved
+            }
+            Pane::Value => self.scroll(command),
+        };
+        if moved {
+            return;
+        }
+        match command {
+            Command::NextPane | Command::PreviousPane => self.pane = if self.pane == Pane::Keys { Pane::Value } else { Pane::Keys },
+            Command::Open => self.pane = Pane::Value,
+            Command::Filter => {
+                self.pane = Pane::Keys;
+                self.list.filter();
+            }
+            Command::Leave => self.list.leave_filter(),
+            Command::Back => {
+                if self.pane == Pane::Value {
+                    self.pane = Pane::Keys;
+                } else if self.list.clear_filter() {
+                    self.refresh(cx.world);
+                }
+            }
+            Command::Sort => {
+                self.list.sort_next(&SORTS);
+                self.refresh(cx.world);
+            }
+            Command::Left => self.turn(false, cx),
+            Command::Right => self.turn(true, cx),
+            Command::Refresh if self.node.is_none() => cx.note("The keys of this machine are live: nothing has to be read again."),
+            Command::Refresh => self.read(cx),
+            Command::View => {
+                self.shape = self.shape.next();
+                self.top.set(0);
+            }
+            Command::New => forms::set(self.node.as_ref(), self.prefix().unwrap_or_default(), cx),
+            Command::Import => forms::import(self.careful.clone(), cx),
+            Command::Export => self.export(cx),
+            command => self.of_entry(command, cx),
+        }
+    }
+
+    fn typing(&self) -> Option<Typing> {
+        self.list.is_filtering().then_some(Typing::Field)
+    }
+
+    fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
+        if !self.list.steer(input, &self.rows) {
+            self.list.typed(input);
+            self.refresh(cx.world);
+        }
+    }
+
+    fn mouse(&mut self, mouse: &Mouse, area: Rect, cx: &mut Cx<'_>) {
+        let places = view::places(area, self.pane);
+        let at = (mouse.column, mouse.row).into();
+        let pane = if places.keys.contains(at) { Pane::Keys } else { Pane::Value };
+        if matches!(mouse.kind, MouseKind::Down(_)) {
+            self.pane = pane;
+        }
+        match (pane, mouse.kind) {
+            (Pane::Keys, _) => drop(self.list.mouse(mouse, &self.rows)),
+            (Pane::Value, MouseKind::ScrollUp) => self.top.set(self.top.get().saturating_sub(3)),
+            (Pane::Value, MouseKind::ScrollDown) => self.top.set(self.top.get().saturating_add(3)),
+            (Pane::Value, MouseKind::Down(_)) => {}
+            (Pane::Value, _) => cx.nothing_to_see(),
+        }
+    }
+
+    fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        // What was remembered of the last time was never read in this one.
+        if front && self.node.as_ref().is_some_and(|node| self.far.get(node).is_none_or(|far| far.read.is_none())) {
+            self.read(cx);
+        }
+    }
+
+    fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
+        if matches!(news, News::All | News::Topic(Topic::Context | Topic::Peers)) {
+            self.refresh(cx.world);
+        }
+        // An answer that was on its way when the daemon went does not come.
+        if matches!(news, News::Link) {
+            self.far.values_mut().for_each(|far| far.asked = false);
+        }
+    }
+
+    fn event(&mut self, event: &Event, cx: &mut Cx<'_>) {
+        match event {
+            Event::Answer(answered) => self.answered(answered, cx),
+            Event::Did(crate::effect::Done::Text(purpose, result)) => self.came(purpose, result, cx),
+            _ => cx.nothing_to_see(),
+        }
+    }
+
+    fn why_not(&self, command: Command, world: &World) -> Option<String> {
+        use Command as C;
+        let writes = matches!(command, C::New | C::Edit | C::Stop | C::Ttl | C::Broadcast | C::Import);
+        let reads_far = command == C::Refresh && self.node.is_some();
+        if writes || reads_far {
+            if let Some(why) = world.why_down() {
+                return Some(why);
+            }
+            let away = self.node.as_ref().and_then(|node| world.peers.get(node)).filter(|peer| peer.status == PeerStatus::Offline);
+            if let (Some(peer), false) = (away, reads_far || command == C::Broadcast) {
+                return Some(format!("`{}` does not answer at the moment, so its keys can only be read as they were.", inert(&peer.hostname)));
+            }
+        }
+        if command == C::Import && self.node.is_some() {
+            return Some("Keys are imported on the machine itself: run `loopsy context import` there, or h/l back to this machine.".to_owned());
+        }
+        if command == C::Export && self.rows.is_empty() {
+            return Some("No keys are shown, so there is nothing to write.".to_owned());
+        }
+        let about = matches!(command, C::Edit | C::Copy | C::CopyOther | C::Broadcast | C::Stop | C::Ttl | C::Open | C::View);
+        if about && self.entry(world).is_none() {
+            return Some("No key is selected. n sets one.".to_owned());
+        }
+        if command == C::Broadcast && self.node.is_none() && !world.can_reach_any() {
+            return Some("No other machine is online.".to_owned());
+        }
+        None
+    }
+
+    fn status(&self, world: &World) -> String {
+        let (count, size) = self.entries(world).map_or((0, 0), |entries| (entries.len(), entries.values().map(|entry| entry.value.len()).sum::<usize>()));
+        let filter = match (self.prefix(), self.list.pattern()) {
+            (Some(prefix), _) => format!(" | prefix: {}", inert(prefix)),
+            (None, "") => String::new(),
+            (None, pattern) => format!(" | filter: {}", inert(pattern)),
+        };
+        let others = if world.peers.values().any(|peer| peer.trusted && !peer.candidate) { " (h/l: other machines)" } else { "" };
+        let keys = if count == 1 { "key" } else { "keys" };
+        format!("{}{others} | {count} {keys}, {}{filter}", inert(world.name_of(self.node.as_ref())), bytes(size as u64))
+    }
+
+    fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        view::draw(self, area, canvas);
+    }
+
+    fn state(&self) -> Value {
+        json!({ "node": self.node, "filter": self.list.pattern(), "sort": self.list.sort(), "selected": self.list.selected(&self.rows), "view": self.shape.name() })
+    }
+
+    fn restore(&mut self, state: &Value) {
+        self.node = state["node"].as_str().map(NodeId::from);
+        self.list.filter_by(state["filter"].as_str().unwrap_or_default());
+        if let Some(name) = state["sort"][0].as_str() {
+            self.list.sort_by(&SORTS, name, state["sort"][1] == true);
+        }
+        if let Some(key) = state["selected"].as_str() {
+            self.list.select(key.to_owned(), &self.rows);
+        }
+        self.shape = state["view"].as_str().map(Shape::named).unwrap_or_default();
+    }
+}
+
+impl Context {
+    /// Commands about the selected key. Whether they can be done was asked before.
+    fn of_entry(&mut self, command: Command, cx: &mut Cx<'_>) {
+        let Some(entry) = self.entry(cx.world) else { return cx.nothing_to_see() };
+        let node = self.node.as_ref();
+        match command {
+            Command::Copy => cx.copy(entry.value.as_str()),
+            Command::CopyOther => cx.copy(entry.key.as_str()),
+            Command::Stop => forms::delete(node, entry, cx),
+            Command::Ttl => forms::ttl(node, entry, cx),
+            Command::Broadcast => forms::broadcast(node, entry, self.broadcast.clone(), cx),
+            Command::Edit => {
+                let (node, entry) = (self.node.clone(), entry.clone());
+                self.edits.begin(node, &entry, cx);
+            }
+            _ => cx.nothing_to_see(),
+        }
+    }
+
+    fn export(&self, cx: &mut Cx<'_>) {
+        let Some(entries) = self.entries(cx.world) else { return };
+        let shown: Vec<ContextEntry> = self.rows.iter().filter_map(|key| entries.get(key)).cloned().collect();
+        forms::export(shown, cx);
+    }
 }

@@ -10,7 +10,16 @@ use super::{
     field::{Field, Outcome},
     text::{pad, pad_left, put},
 };
-use crate::{app::Canvas, input::Input, keymap::Command, look::Role};
+use crate::{
+    app::Canvas,
+    input::{Input, Mouse, MouseKind},
+    key::Code,
+    keymap::Command,
+    look::Role,
+};
+
+/// Rows that one notch of the wheel moves.
+const NOTCH: usize = 3;
 
 /// The state of a list whose rows are known by `K`.
 #[derive(Debug)]
@@ -24,11 +33,15 @@ pub(crate) struct List<K> {
     filter: Option<Field>,
     /// The filter takes the keys.
     filtering: bool,
+    /// What is sorted by, and whether backwards; the order of the caller when none.
+    sort: Option<(&'static str, bool)>,
+    /// Where the rows were drawn last, and how many lines each has.
+    place_of_rows: std::cell::Cell<(Rect, u16)>,
 }
 
 impl<K> Default for List<K> {
     fn default() -> Self {
-        Self { selected: None, place: 0, top: 0.into(), height: 1.into(), filter: None, filtering: false }
+        Self { selected: None, place: 0, top: 0.into(), height: 1.into(), filter: None, filtering: false, sort: None, place_of_rows: Default::default() }
     }
 }
 
@@ -77,7 +90,9 @@ pub(crate) fn styled(text: impl Into<String>, role: Role) -> Cell {
 impl<K: Clone + PartialEq> List<K> {
     /// The row that is selected among these, by its place. Where it is gone, the one that took its place.
     pub(crate) fn at(&self, keys: &[K]) -> Option<usize> {
-        let known = self.selected.as_ref().and_then(|selected| keys.iter().position(|key| key == selected));
+        // Most often it is where it was: nothing is searched then.
+        let there = self.selected.as_ref().filter(|selected| keys.get(self.place) == Some(selected)).map(|_| self.place);
+        let known = there.or_else(|| self.selected.as_ref().and_then(|selected| keys.iter().position(|key| key == selected)));
         known.or_else(|| keys.len().checked_sub(1).map(|last| self.place.min(last)))
     }
 
@@ -128,6 +143,54 @@ impl<K: Clone + PartialEq> List<K> {
         true
     }
 
+    /// The mouse over the rows as they were drawn last: a click selects, the wheel moves. Whether it was one of them.
+    pub(crate) fn mouse(&mut self, mouse: &Mouse, keys: &[K]) -> bool {
+        let (area, lines) = self.place_of_rows.get();
+        if !area.contains((mouse.column, mouse.row).into()) {
+            return false;
+        }
+        let Some(last) = keys.len().checked_sub(1) else { return true };
+        let at = self.at(keys).unwrap_or(0);
+        let to = match mouse.kind {
+            MouseKind::Down(0) => self.top.get() + usize::from((mouse.row - area.y) / lines.max(1)),
+            MouseKind::ScrollUp => at.saturating_sub(NOTCH),
+            MouseKind::ScrollDown => (at + NOTCH).min(last),
+            _ => return true,
+        };
+        if let Some(key) = keys.get(to) {
+            (self.place, self.selected) = (to, Some(key.clone()));
+        }
+        true
+    }
+
+    /// Sorts by the next of these columns: each forwards, then backwards, then none.
+    pub(crate) fn sort_next(&mut self, columns: &[&'static str]) {
+        self.sort = match self.sort {
+            None => columns.first().map(|name| (*name, false)),
+            Some((name, false)) => Some((name, true)),
+            Some((name, true)) => {
+                let next = columns.iter().position(|known| *known == name).map_or(0, |at| at + 1);
+                columns.get(next).map(|name| (*name, false))
+            }
+        };
+    }
+
+    /// What is sorted by, and whether backwards.
+    pub(crate) const fn sort(&self) -> Option<(&'static str, bool)> {
+        self.sort
+    }
+
+    /// Sorts by this column's name, as it was remembered.
+    pub(crate) fn sort_by(&mut self, columns: &[&'static str], name: &str, backwards: bool) {
+        self.sort = columns.iter().find(|known| **known == name).map(|name| (*name, backwards));
+    }
+
+    /// Puts items into the order that is chosen: `compare` gets the column's name. Equal ones stay as they were.
+    pub(crate) fn order<T>(&self, items: &mut [T], compare: impl Fn(&str, &T, &T) -> std::cmp::Ordering) {
+        let Some((name, backwards)) = self.sort else { return };
+        items.sort_by(|a, b| if backwards { compare(name, b, a) } else { compare(name, a, b) });
+    }
+
     /// Begins to type a filter, with what it was.
     pub(crate) fn filter(&mut self) {
         self.filter.get_or_insert_with(Field::line);
@@ -147,6 +210,19 @@ impl<K: Clone + PartialEq> List<K> {
         }
     }
 
+    /// Keys that move the selection while the filter is typed; whether it was one of them.
+    pub(crate) fn steer(&mut self, input: &Input, keys: &[K]) -> bool {
+        let Input::Key(press) = input else { return false };
+        let command = match press.key.code {
+            Code::Up => Command::Up,
+            Code::Down => Command::Down,
+            Code::PageUp => Command::PageUp,
+            Code::PageDown => Command::PageDown,
+            _ => return false,
+        };
+        self.act(command, keys)
+    }
+
     /// A key or paste for the filter.
     pub(crate) fn typed(&mut self, input: &Input) {
         let Some(filter) = &mut self.filter else { return };
@@ -161,6 +237,12 @@ impl<K: Clone + PartialEq> List<K> {
     pub(crate) fn clear_filter(&mut self) -> bool {
         self.filtering = false;
         self.filter.take().is_some()
+    }
+
+    /// Filters by this, as it was remembered.
+    pub(crate) fn filter_by(&mut self, pattern: &str) {
+        self.filtering = false;
+        self.filter = (!pattern.is_empty()).then(|| Field::line().with(pattern));
     }
 
     /// What is filtered by.
@@ -191,13 +273,16 @@ impl<K: Clone + PartialEq> List<K> {
         let widths: Vec<u16> = columns.iter().map(|column| if column.width == 0 { left } else { column.width }).collect();
         let mut at = 2;
         for (column, wide) in columns.iter().zip(&widths) {
-            let name = if column.right { pad_left(column.name, usize::from(*wide)) } else { pad(column.name, usize::from(*wide)) };
+            let mark = self.sort.filter(|(name, _)| *name == column.name).map_or("", |(_, backwards)| if backwards { "v" } else { "^" });
+            let name = format!("{}{mark}", column.name);
+            let name = if column.right { pad_left(&name, usize::from(*wide)) } else { pad(&name, usize::from(*wide)) };
             put(canvas.buf, area, at, 0, &name, canvas.look.style(Role::Heading));
             at += wide + 1;
         }
         let rows = Rect { y: area.y + 1, height: area.height - 1, ..area };
         let height = usize::from(rows.height);
         self.height.set(height);
+        self.place_of_rows.set((rows, 1));
         let selected = self.at(keys);
         let top = self.window(selected.unwrap_or(0), keys.len(), height);
         for (line, (index, key)) in (0..rows.height).zip(keys.iter().enumerate().skip(top)) {
@@ -215,6 +300,20 @@ impl<K: Clone + PartialEq> List<K> {
                 put(canvas.buf, rows, at, line, &text, style);
                 at += wide as u16 + 1;
             }
+        }
+    }
+
+    /// Draws rows of several lines each, as many as fit whole; `row` is asked only for those, with its area and whether it is the selected one.
+    pub(crate) fn cards(&self, area: Rect, canvas: &mut Canvas<'_>, lines: u16, keys: &[K], mut row: impl FnMut(&K, Rect, bool, &mut Canvas<'_>)) {
+        let area = area.intersection(canvas.buf.area);
+        let lines = lines.max(1);
+        let height = usize::from(area.height / lines);
+        self.height.set(height);
+        self.place_of_rows.set((area, lines));
+        let selected = self.at(keys);
+        let top = self.window(selected.unwrap_or(0), keys.len(), height);
+        for (line, (index, key)) in (0..height as u16).zip(keys.iter().enumerate().skip(top)) {
+            row(key, Rect { y: area.y + line * lines, height: lines, ..area }, selected == Some(index), canvas);
         }
     }
 
@@ -240,3 +339,6 @@ impl<K: Clone + PartialEq> List<K> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,8 +5,8 @@ use ratatui::{
     widgets::{Block, Borders, Clear, Widget},
 };
 
-use super::text::{fit, put, width};
-use crate::{app::Canvas, look::Role};
+use super::text::{fit, minute, put, width};
+use crate::{app::Canvas, look::Role, world::Link};
 
 /// How a pane is drawn.
 #[derive(Debug, Clone, Copy, Default)]
@@ -26,6 +26,7 @@ impl Pane<'_> {
     pub(crate) fn draw(self, area: Rect, canvas: &mut Canvas<'_>) -> Rect {
         let area = area.intersection(canvas.buf.area);
         Clear.render(area, canvas.buf);
+        canvas.buf.set_style(area, canvas.look.screen());
         if area.width < 2 || area.height < 2 {
             return Rect { width: 0, height: 0, ..area };
         }
@@ -53,4 +54,20 @@ impl Pane<'_> {
 pub(crate) fn centred(area: Rect, columns: u16, rows: u16) -> Rect {
     let (width, height) = (columns.min(area.width), rows.min(area.height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}
+
+/// Dims the area while the daemon does not answer: what is shown there is not fresh.
+pub(crate) fn stale(area: Rect, canvas: &mut Canvas<'_>) {
+    if matches!(canvas.world.link, Link::Lost(..)) {
+        let area = area.intersection(canvas.buf.area);
+        canvas.buf.set_style(area, canvas.look.style(Role::Stale));
+    }
+}
+
+/// `stale 14:02`, while the daemon does not answer; the note otherwise.
+pub(crate) fn note(otherwise: &str, canvas: &Canvas<'_>) -> String {
+    match &canvas.world.link {
+        Link::Lost(since, _) => format!("stale {}", minute(*since, canvas.now.wall)),
+        _ => otherwise.to_owned(),
+    }
 }

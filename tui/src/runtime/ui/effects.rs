@@ -59,7 +59,7 @@ impl Ui {
             Effect::ReadFile(path, purpose) => self.background(move || Done::Text(purpose, files::read(&path).map(Some))),
             Effect::Edit(text, purpose) => self.leaves.push(Leave::Edit(text, purpose)),
             Effect::Save(state) => self.save(state),
-            Effect::Theme(_) => {}
+            Effect::Theme(_) | Effect::Looks => {}
             Effect::Repaint => {
                 self.resized = true;
                 self.painter.forget();

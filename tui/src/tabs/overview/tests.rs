@@ -1,0 +1,197 @@
+//! What the overview's keys do, and how it looks.
+
+use insta::assert_snapshot;
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+use crate::{
+    effect::Effect,
+    event::{Event, NoDaemon},
+    testing::{
+        Harness, NOON, entry, peer, task,
+        fleets::{any_step, crowded, lost, nothing, settle, step},
+    },
+};
+
+/// A snapshot of the three sizes.
+macro_rules! pictures {
+    ($name:literal, $harness:expr) => {
+        let mut harness = $harness;
+        for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
+            let screen = harness.screen(columns, rows);
+            assert_snapshot!(format!("{}_{columns}x{rows}", $name), screen);
+        }
+    };
+}
+
+#[test]
+fn it_looks() {
+    pictures!("typical", Harness::typical());
+    pictures!("empty", Harness::with(nothing()));
+    pictures!("crowded", Harness::with(crowded()));
+    pictures!("lost", lost());
+    let mut first = Harness::new();
+    first.event(Event::NoDaemon(NoDaemon::NotInitialised));
+    pictures!("first", first);
+}
+
+#[test]
+fn every_pane_has_its_turn_in_a_small_window() {
+    let mut harness = Harness::typical();
+    assert!(harness.text(40, 12).contains("Machines"));
+    harness.keys("tab");
+    assert!(harness.text(40, 12).contains("Needs you (2)"));
+    harness.keys("tab");
+    assert!(harness.text(40, 12).contains("Activity"));
+    harness.keys("shift-tab shift-tab");
+    assert!(harness.text(40, 12).contains("Machines"));
+}
+
+#[test]
+fn keys_are_about_the_selected_node() {
+    let mut harness = Harness::typical();
+    // This machine, then peers by name: ci-box, nas, pi4, studio-mac, win-box.
+    harness.keys("j enter");
+    assert!(harness.text(80, 24).contains("[2 Peers]"));
+    for (keys, tab) in [("n", "[5 Tasks]"), ("m", "[4 Msgs]"), ("t", "[6 Term]"), ("P", "[7 Pair]")] {
+        harness.keys("esc 1");
+        harness.keys(keys);
+        assert!(harness.text(80, 24).contains(tab), "{keys}: {}", harness.text(80, 24));
+        harness.keys("esc");
+    }
+}
+
+#[test]
+fn what_cannot_be_done_says_why() {
+    let mut harness = Harness::typical();
+    harness.keys("m");
+    assert!(harness.text(80, 24).contains("select one of them"), "no message to this machine");
+    harness.keys("esc j j j n");
+    assert!(harness.text(80, 24).contains("`pi4` does not answer"), "{}", harness.text(80, 24));
+    let mut harness = lost();
+    harness.keys("n");
+    assert!(harness.text(80, 24).contains("The daemon does not answer: connection refused; r tries"), "{}", harness.text(80, 24));
+    assert!(harness.text(80, 24).contains("[1 Overview]"));
+}
+
+#[test]
+fn enter_on_what_needs_a_person_opens_the_review_and_decides_nothing() {
+    let mut harness = Harness::typical();
+    harness.keys("tab enter enter");
+    assert!(harness.text(80, 24).contains("REVIEW"));
+    assert!(harness.requests().iter().all(|(_, request)| request.name() != "DecideApproval"));
+}
+
+#[test]
+fn enter_on_this_machine_shows_all_of_it() {
+    let mut harness = Harness::typical();
+    harness.keys("enter");
+    let text = harness.text(80, 24);
+    assert!(text.contains("READ") && text.contains("leo-id") && text.contains("3 keys"), "{text}");
+}
+
+#[test]
+fn a_line_about_a_task_leads_to_it() {
+    let mut harness = Harness::typical();
+    harness.fleet(json!({ "type": "task-changed", "task": task("7c010000-0000-4000-8000-000000000002", "write docs", "running") }));
+    harness.keys("tab tab");
+    assert!(harness.text(80, 24).contains("task 7c010000 running"), "{}", harness.text(80, 24));
+    harness.keys("enter");
+    assert!(harness.text(80, 24).contains("[5 Tasks]"));
+}
+
+#[test]
+fn what_is_new_moves_nothing_under_the_person() {
+    let mut harness = Harness::typical();
+    harness.keys("j j");
+    let row = |harness: &mut Harness| harness.text(80, 24).lines().find(|line| line.contains("> ")).unwrap_or_default().to_owned();
+    assert!(row(&mut harness).contains("nas"));
+    harness.fleet(json!({ "type": "peer-changed", "peer": peer("aaa", "online") }));
+    assert!(row(&mut harness).contains("nas"), "{}", harness.text(80, 24));
+    assert!(harness.text(80, 24).contains("aaa"));
+}
+
+#[test]
+fn the_filter_hides_and_esc_shows_all() {
+    let mut harness = Harness::typical();
+    harness.keys("/");
+    harness.types("mac");
+    harness.keys("enter");
+    let text = harness.text(80, 24);
+    assert!(text.contains("studio-mac") && !text.contains("win-box"), "{text}");
+    harness.keys("esc");
+    assert!(harness.text(80, 24).contains("win-box"));
+}
+
+#[test]
+fn nearby_machines_are_told_apart() {
+    let mut harness = Harness::with(nothing());
+    let mut kai = peer("kai", "unknown");
+    (kai["candidate"], kai["trusted"]) = (json!(true), json!(false));
+    harness.fleet(json!({ "type": "peer-changed", "peer": kai }));
+    let text = harness.text(80, 24);
+    assert!(text.contains("seen nearby: kai; P pairs"), "{text}");
+    assert!(!text.contains("? kai"), "it is no row: {text}");
+}
+
+#[test]
+fn a_click_selects_and_does_nothing_else() {
+    use crate::input::{Input, Mouse, MouseKind};
+    let mut harness = Harness::typical();
+    harness.screen(80, 24);
+    harness.event(Event::Input(Input::Mouse(Mouse { kind: MouseKind::Down(0), column: 10, row: 5, held: 0 })));
+    let text = harness.text(80, 24);
+    assert!(text.lines().nth(5).is_some_and(|line| line.contains('>')), "{text}");
+    assert!(harness.effects.iter().all(|effect| !matches!(effect, Effect::Call { .. })));
+}
+
+#[test]
+fn what_was_before_is_told_in_the_order_in_which_it_was() {
+    let mut snapshot = nothing();
+    let mut old = entry("old", "x");
+    old["updatedAt"] = json!(NOON - 90_000_000);
+    snapshot["context"] = json!([entry("new", "x"), old]);
+    let harness = Harness::with(snapshot);
+    let texts: Vec<_> = harness.app.world.activity.iter().map(|line| line.text.clone()).collect();
+    assert_eq!(texts, ["context old set by this machine", "context new set by this machine"]);
+}
+
+#[test]
+fn what_is_remembered_comes_back() {
+    let mut harness = Harness::typical();
+    harness.keys("/");
+    harness.types("mac");
+    harness.keys("enter o tab");
+    let state = harness.app.state();
+    let mut harness = Harness::new();
+    harness.app.restore(&state);
+    harness.fleet(crate::testing::typical());
+    let text = harness.text(80, 24);
+    assert!(text.contains("Machines  /mac") && text.contains("NAME^") && !text.contains("win-box"), "{text}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    /// Any keys, any news, any size: nothing panics, and what is selected is there.
+    #[test]
+    fn anything_may_happen(steps in proptest::collection::vec(any_step(), 0..60)) {
+        let mut harness = Harness::typical();
+        for step_number in steps {
+            step(&mut harness, "1", step_number);
+        }
+        let text = settle(&mut harness, "1");
+        // Whatever happened: a row is selected, unless a filter hides all of them.
+        prop_assert!(text.contains("│>") || text.contains("  /"), "{text}");
+    }
+}
+
+#[test]
+fn arrows_move_while_the_filter_is_typed() {
+    let mut harness = Harness::typical();
+    harness.keys("/");
+    harness.types("i");
+    harness.keys("down");
+    let text = harness.text(80, 24);
+    assert!(text.contains("/i_") && text.lines().nth(4).is_some_and(|line| line.contains('>')), "{text}");
+}
