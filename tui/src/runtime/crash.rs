@@ -64,7 +64,8 @@ impl Drop for Watch {
 
 fn panicked(info: &PanicHookInfo<'_>) {
     let known = KNOWN.try_lock().ok().and_then(|known| known.clone());
-    let what = info.payload_as_str().unwrap_or("no words");
+    // Messages of the language quote the text that was cut wrongly, and that may be anybody's.
+    let what = info.payload_as_str().and_then(|words| words.split(['`', '\n']).next()).map_or("no words", str::trim_end);
     let place = info.location().map(|place| format!(" at {}:{}", place.file(), place.line())).unwrap_or_default();
     let message = inert(&format!("{what}{place}")).into_owned();
     let Some(known) = known else {
