@@ -278,6 +278,9 @@ impl Tab for Overview {
                     (Command::New | Command::Shell, Some(peer)) if peer.status == PeerStatus::Offline => {
                         Some(format!("`{}` does not answer at the moment; 2 shows why.", loopsy_shared::text::inert(&peer.hostname)))
                     }
+                    (Command::Message | Command::New | Command::Shell, Some(peer)) if !peer.trusted => {
+                        Some(format!("This machine has no key for `{}`. P pairs with it.", loopsy_shared::text::inert(&peer.hostname)))
+                    }
                     _ => None,
                 }
             }

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Longest key that anybody is asked to type.
-const TYPED: usize = 64;
+const TYPED: usize = 24;
 
 /// A key on its way to every other machine.
 #[derive(Debug)]

@@ -329,7 +329,7 @@ fn a_key_that_goes_leaves_the_selection_where_it_was() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Any keys, any news, any size: nothing panics, and what is selected is there.
     #[test]
     fn anything_may_happen(steps in proptest::collection::vec(any_step(), 0..60)) {

@@ -85,7 +85,9 @@ fn keys(tab: &Context, area: Rect, canvas: &mut Canvas<'_>) {
         }
         return;
     }
-    let columns: &[Column] = if area.width < 50 {
+    let columns: &[Column] = if area.width < 44 {
+        &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("FROM", 8)]
+    } else if area.width < 50 {
         &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("UNTIL", 6), Column::new("FROM", 8)]
     } else {
         &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("UNTIL", 6), Column::new("FROM", 11), Column::new("SET", 6)]

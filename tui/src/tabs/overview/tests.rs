@@ -172,7 +172,7 @@ fn what_is_remembered_comes_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Any keys, any news, any size: nothing panics, and what is selected is there.
     #[test]
     fn anything_may_happen(steps in proptest::collection::vec(any_step(), 0..60)) {
