@@ -25,7 +25,12 @@ bench *args:
 fuzz *args:
     scripts/fuzz {{args}}
 
+# The pictures in docs/pictures, from the program itself
+pictures:
+    scripts/pictures
+
 # The generated documents
 docs:
     cargo run -q -- docs cli > docs/CLI.md
     cargo run -q -- docs api > docs/API.md
+    cargo run -q -- docs keys > docs/KEYS.md

@@ -369,6 +369,8 @@ pub(crate) enum Document {
     Cli,
     /// docs/API.md
     Api,
+    /// docs/KEYS.md
+    Keys,
 }
 
 #[cfg(test)]

@@ -9,12 +9,11 @@ use std::{
 
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table as Comfy, presets};
-use jiff::{Timestamp, tz::TimeZone};
 use loopsy_shared::{
     api::error::{ErrorBody, ErrorDetail},
     text::inert,
-    time::Millis,
 };
+pub(crate) use loopsy_tui::card::clock;
 use serde::Serialize;
 
 use crate::error::{Error, Explained};
@@ -240,24 +239,11 @@ pub(crate) fn diff_lines(diff: &str) -> impl Iterator<Item = (Style, String)> {
     })
 }
 
-/// How many lines a diff adds and removes: `+12 -3`.
-pub(crate) fn diff_count(diff: &str) -> String {
-    let count = |sign: char, head: &str| diff.lines().filter(|line| line.starts_with(sign) && !line.starts_with(head)).count();
-    format!("+{} -{}", count('+', "+++ "), count('-', "--- "))
-}
-
-/// A moment as a clock on the wall shows it: `14:05:09`, with the day where that is not today.
-pub(crate) fn clock(at: Millis, now: Millis, zone: &TimeZone) -> String {
-    let local = |at: Millis| i64::try_from(at).ok().and_then(|at| Timestamp::from_millisecond(at).ok()).map(|at| at.to_zoned(zone.clone()));
-    match (local(at), local(now)) {
-        (Some(at), Some(now)) if at.date() == now.date() => at.strftime("%H:%M:%S").to_string(),
-        (Some(at), _) => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
-        _ => at.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use jiff::tz::TimeZone;
+    use loopsy_tui::card::diff_count;
+
     use super::*;
 
     #[test]

@@ -38,5 +38,6 @@ mod cases {
     mod tasks;
     mod terminals;
     mod transfers;
+    mod tui;
     mod wire;
 }

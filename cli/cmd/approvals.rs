@@ -19,6 +19,7 @@ use loopsy_shared::{
     text::inert,
     time,
 };
+pub(super) use loopsy_tui::card::who;
 use serde_json::Value;
 
 use self::{
@@ -113,11 +114,6 @@ fn unseen(ctx: &Ctx, listed: &Listed) {
 /// As much of an id as people read.
 pub(super) fn head(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
-}
-
-/// Whose answer it was, as people say it.
-pub(super) fn who(by: &str) -> &str {
-    if by == "admin" { "the owner" } else { by }
 }
 
 /// The approval with this id, or the only one whose id begins so.

@@ -32,6 +32,10 @@ macro_rules! section {
     };
 }
 
+mod tui;
+
+pub use tui::{Clipboard, Keys, Pairing, Tui};
+
 section! {
     /// Everything that can be set.
     Config {
@@ -57,6 +61,10 @@ section! {
         terminals: Terminals = Terminals::default(),
         /// How a person is told that something waits.
         notifications: Notifications = Notifications::default(),
+        /// How two people compare when they pair.
+        pairing: Pairing = Pairing::default(),
+        /// The control centre.
+        tui: Tui = Tui::default(),
         /// How other nodes are found.
         discovery: Discovery = Discovery::default(),
         /// What is written down.
@@ -534,6 +542,7 @@ impl Config {
             ("approvals.timeout", self.approvals.timeout == 0),
             ("terminals.maxOpen", self.terminals.max_open == 0),
             ("terminals.logBytes", self.terminals.log_bytes < 64 << 10),
+            ("tui.toastSeconds", self.tui.toast_seconds == 0),
             ("logging.auditMaxBytes", self.logging.audit_max_bytes < 4096),
         ] {
             if zero {

@@ -12,6 +12,7 @@ mod start;
 mod tasks;
 mod terminal;
 mod tls;
+mod tui;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -38,7 +39,7 @@ pub(crate) struct Case {
 }
 
 /// All cases, in the order in which they run.
-pub(crate) const CASES: [Case; 25] = [
+pub(crate) const CASES: [Case; 30] = [
     Case { name: "start", run: start::start },
     Case { name: "idle", run: start::idle },
     Case { name: "get", run: context::get },
@@ -64,6 +65,11 @@ pub(crate) const CASES: [Case; 25] = [
     Case { name: "task-latency", run: tasks::latency },
     Case { name: "decision-latency", run: tasks::decisions },
     Case { name: "flood", run: flood::flood },
+    Case { name: "tui-start", run: tui::first_frame },
+    Case { name: "tui-idle", run: tui::idle },
+    Case { name: "tui-keys", run: tui::keys },
+    Case { name: "tui-flood", run: tui::flood },
+    Case { name: "tui-lines", run: tui::lines },
 ];
 
 /// Where and how much.

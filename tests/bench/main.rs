@@ -11,6 +11,7 @@ mod machine;
 mod memory;
 mod node;
 mod options;
+mod outside;
 mod report;
 mod wire;
 

@@ -24,9 +24,14 @@ fn api_md_is_what_the_types_say() {
 }
 
 #[test]
+fn keys_md_is_what_the_key_table_says() {
+    is_current("keys", "KEYS.md");
+}
+
+#[test]
 fn documents_do_not_depend_on_the_terminal() {
     let home = Home::bare("docs");
-    for document in ["cli", "api"] {
+    for document in ["cli", "api", "keys"] {
         let plain = home.loopsy(&["docs", document]).ok().out;
         let mut narrow = home.command(&["docs", document]);
         narrow.env("COLUMNS", "40").env("CLICOLOR_FORCE", "1").env("LOOPSY_DATA_DIR", "/nowhere");

@@ -16,7 +16,7 @@ use crate::{
 };
 
 mod command;
-mod frame;
+pub(crate) mod frame;
 pub(crate) mod toasts;
 
 use toasts::{Toasts, Tone};
@@ -30,6 +30,12 @@ pub(crate) struct Settings {
     pub(crate) size: (u16, u16),
     /// The digits of a pairing are typed instead of compared.
     pub(crate) type_code: bool,
+    /// `tui.theme` of the config.
+    pub(crate) theme: Option<String>,
+    /// `tui.mouse`: what the mouse is at the first start.
+    pub(crate) mouse: bool,
+    /// `tui.toastSeconds`, in milliseconds; the usual when absent.
+    pub(crate) stays: Option<u64>,
 }
 
 /// The whole state.
@@ -52,7 +58,14 @@ pub(crate) struct App {
     named: Option<usize>,
     saving: bool,
     dirty: bool,
+    /// The theme that was chosen here, and what the config said then.
+    chosen: Option<(String, Option<String>)>,
+    /// What the palette did, newest first.
+    recent: Vec<String>,
 }
+
+/// Lines of the palette that are remembered.
+const RECENT: usize = 20;
 
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,6 +88,8 @@ pub(crate) struct Cx<'a> {
     pub(crate) settings: &'a Settings,
     /// Who is asked now; answers come back here.
     pub(crate) place: Place,
+    /// What is handled is a key that came alone. Never true for what a paste, the palette or anything but a person's key led to.
+    pub(crate) alone: bool,
     out: &'a mut Out,
 }
 
@@ -87,8 +102,12 @@ struct Out {
     visits: Vec<Visit>,
     replay: Vec<(Option<TabId>, Command)>,
     go: Option<TabId>,
+    look: Option<Look>,
+    kept: Option<String>,
+    used: Vec<String>,
     numbers: u64,
     same: bool,
+    alone: bool,
 }
 
 impl std::fmt::Debug for Out {
@@ -154,6 +173,22 @@ impl Cx<'_> {
         self.out.replay.push((tab, command));
     }
 
+    /// Everything looks like this from now on.
+    pub(crate) fn set_look(&mut self, look: Look) {
+        self.out.look = Some(look);
+    }
+
+    /// Remembers the theme of this name for the next start.
+    pub(crate) fn keep_theme(&mut self, name: &str) {
+        self.out.kept = Some(name.to_owned());
+        self.effect(Effect::Theme(name.to_owned()));
+    }
+
+    /// Remembers a line of the palette, which offers it first the next time.
+    pub(crate) fn used(&mut self, line: &str) {
+        self.out.used.push(line.to_owned());
+    }
+
     /// A number that no other has, for commands that run and the like.
     pub(crate) const fn number(&mut self) -> u64 {
         self.out.numbers += 1;
@@ -181,6 +216,8 @@ pub(crate) struct Canvas<'a> {
     pub(crate) now: Now,
     /// Whether what is drawn has the keys: false below an overlay.
     pub(crate) focused: bool,
+    /// The first row that what Loopsy says lies over, at the right: what is drawn from there on may not be seen.
+    pub(crate) covered: u16,
     /// Where the caret is, when somebody types. Hidden otherwise.
     pub(crate) caret: Option<Position>,
 }
@@ -188,6 +225,7 @@ pub(crate) struct Canvas<'a> {
 impl App {
     /// With nothing known yet.
     pub(crate) fn new(world: World, look: Look, keymap: Keymap, settings: Settings) -> Self {
+        let toasts = Toasts::new(settings.stays);
         Self {
             world,
             look,
@@ -197,7 +235,7 @@ impl App {
             tabs: tabs::all(),
             overlays: Vec::new(),
             numbers: 0,
-            toasts: Toasts::default(),
+            toasts,
             now: Now::default(),
             focused: true,
             mouse: false,
@@ -205,7 +243,16 @@ impl App {
             named: None,
             saving: false,
             dirty: true,
+            chosen: None,
+            recent: Vec::new(),
         }
+    }
+
+    /// Puts a box over everything, as `Cx::open` would.
+    #[cfg(test)]
+    pub(crate) fn put_over(&mut self, overlay: impl Overlay + 'static) {
+        self.numbers += 1;
+        self.overlays.push((self.numbers, Box::new(overlay)));
     }
 
     /// Takes an event; what is to be done comes back, in order.
@@ -224,11 +271,20 @@ impl App {
         std::mem::replace(&mut self.dirty, false)
     }
 
+    /// Whether what is typed is a person's text, which nobody may note down.
+    pub(crate) fn is_typing(&self) -> bool {
+        self.overlays.last().map_or_else(|| self.tabs[self.tab as usize].typing().is_some(), |(_, overlay)| overlay.is_typing())
+    }
+
     /// What is remembered for the next start.
     pub(crate) fn state(&self) -> serde_json::Value {
         let tabs: serde_json::Map<_, _> =
             TabId::ALL.iter().map(|tab| (tab.name().to_owned(), self.tabs[*tab as usize].state())).filter(|(_, state)| !state.is_null()).collect();
-        serde_json::json!({ "tab": self.tab.name(), "mouse": self.mouse, "tabs": tabs })
+        let mut state = serde_json::json!({ "tab": self.tab.name(), "mouse": self.mouse, "tabs": tabs });
+        if let Some((name, over)) = &self.chosen {
+            state["theme"] = serde_json::json!({ "name": name, "over": over });
+        }
+        state
     }
 
     /// Takes up what was remembered.
@@ -237,17 +293,29 @@ impl App {
             self.tab = *tab;
         }
         TabId::ALL.iter().for_each(|tab| self.tabs[*tab as usize].restore(&state["tabs"][tab.name()]));
-        if state["mouse"] == true {
-            self.mouse = true;
-            return vec![Effect::Mouse(true)];
+        if let Some(name) = state["theme"]["name"].as_str()
+            && state["theme"]["over"].as_str() == self.settings.theme.as_deref()
+        {
+            self.chosen = Some((name.to_owned(), self.settings.theme.clone()));
         }
-        Vec::new()
+        let mut out = Out { numbers: self.numbers, ..Out::default() };
+        self.with_tab(self.tab, &mut out, |tab, cx| tab.shown(true, cx));
+        if state["mouse"].as_bool().unwrap_or(self.settings.mouse) {
+            self.mouse = true;
+            out.effects.push(Effect::Mouse(true));
+        }
+        self.settle(&mut out);
+        self.numbers = out.numbers;
+        out.effects
     }
 
     fn handle(&mut self, event: Event, out: &mut Out) {
         match event {
             Event::Input(input) => self.input(input, out),
-            Event::Resize(columns, rows) => self.settings.size = (columns, rows),
+            Event::Resize(columns, rows) => {
+                self.settings.size = (columns, rows);
+                self.pass(&event, out);
+            }
             Event::Focus(focused) => {
                 self.focused = focused;
                 out.same = true;
@@ -345,7 +413,10 @@ impl App {
                 overlay.noticed(&input, cx);
                 Flow::Stay
             });
+        } else {
+            self.with_tab(self.tab, out, |tab, cx| tab.noticed(&input, cx));
         }
+        out.alone = matches!(&input, Input::Key(press) if press.alone);
         match input {
             Input::Key(press) => self.press(press, out),
             Input::Mouse(mouse) => self.mouse_moved(mouse, out),
@@ -366,6 +437,8 @@ impl App {
 
     /// Runs what handlers asked for that concerns the app itself.
     fn settle(&mut self, out: &mut Out) {
+        // What is replayed is no key.
+        out.alone = false;
         // What one visit leads to may be another one, but not for ever.
         for _ in 0..8 {
             if let Some(tab) = out.go.take() {
@@ -390,11 +463,28 @@ impl App {
             }
             for overlay in std::mem::take(&mut out.open) {
                 out.numbers += 1;
-                self.overlays.push((out.numbers, overlay));
+                let number = out.numbers;
+                self.overlays.push((number, overlay));
+                self.with_overlay(number, out, |overlay, cx| {
+                    overlay.opened(cx);
+                    Flow::Stay
+                });
             }
             if out.go.is_none() && out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
                 break;
             }
+        }
+        if let Some(look) = out.look.take() {
+            self.look = look;
+        }
+        if let Some(name) = out.kept.take() {
+            self.chosen = Some((name, self.settings.theme.clone()));
+            self.remember(out);
+        }
+        for line in std::mem::take(&mut out.used) {
+            self.recent.retain(|known| *known != line);
+            self.recent.insert(0, line);
+            self.recent.truncate(RECENT);
         }
         for (tone, text) in std::mem::take(&mut out.toasts) {
             if let Some(wait) = self.toasts.push(tone, &text, self.now) {
@@ -421,14 +511,31 @@ impl App {
     }
 
     fn with_tab(&mut self, tab: TabId, out: &mut Out, act: impl FnOnce(&mut dyn Tab, &mut Cx<'_>)) {
-        let mut cx = Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Tab(tab), out };
+        let mut cx = Cx {
+            world: &self.world,
+            now: self.now,
+            look: &self.look,
+            keymap: &self.keymap,
+            settings: &self.settings,
+            place: Place::Tab(tab),
+            alone: out.alone,
+            out,
+        };
         act(self.tabs[tab as usize].as_mut(), &mut cx);
     }
 
     fn with_overlay(&mut self, number: u64, out: &mut Out, act: impl FnOnce(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
         let Some(at) = self.overlays.iter().position(|(known, _)| *known == number) else { return };
-        let mut cx =
-            Cx { world: &self.world, now: self.now, look: &self.look, keymap: &self.keymap, settings: &self.settings, place: Place::Overlay(number), out };
+        let mut cx = Cx {
+            world: &self.world,
+            now: self.now,
+            look: &self.look,
+            keymap: &self.keymap,
+            settings: &self.settings,
+            place: Place::Overlay(number),
+            alone: out.alone,
+            out,
+        };
         if act(self.overlays[at].1.as_mut(), &mut cx) == Flow::Close {
             self.overlays.remove(at);
         }

@@ -69,8 +69,10 @@ pub(crate) enum Effect {
     Edit(String, Purpose),
     /// Remembers the state for the next start.
     Save(serde_json::Value),
-    /// Writes the choice of theme.
+    /// A theme was chosen: what [`crate::look::load`] is asked for from now on. It is remembered with the state.
     Theme(String),
+    /// Reads themes and the config's keys anew; they come back as [`Done::Looks`] and [`Done::Keys`].
+    Looks,
     /// Draws everything anew.
     Repaint,
     /// Stops like any program, until `fg`.
@@ -103,8 +105,12 @@ pub(crate) enum Done {
     Text(Purpose, Result<Option<String>, String>),
     /// The daemon was started; or why not.
     Started(Result<(), String>),
+    /// Something that a person should know and that nobody asked for.
+    Noted(String),
     /// The themes or keys in the config changed on disk; the new ones, or what is wrong with them.
     Looks(Box<Result<crate::look::Look, String>>),
+    /// The same for the keys.
+    Keys(Box<Result<crate::keymap::Keymap, String>>),
 }
 
 /// What was to be woken up for.
@@ -114,6 +120,8 @@ pub(crate) enum Timer {
     Toast,
     /// The second press of Ctrl-C came too late.
     Quit,
+    /// The keys of a review may count now.
+    Armed,
     /// The decision key stood alone for long enough: the review's number of it.
     Alone(u64),
     /// An answer should have been confirmed by now: the review's number of it.

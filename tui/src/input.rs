@@ -2,6 +2,10 @@
 
 use crate::key::Key;
 
+mod decode;
+pub(crate) mod reader;
+pub(crate) mod splitter;
+
 /// One thing that a person did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Input {

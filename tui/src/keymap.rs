@@ -1,5 +1,7 @@
 //! The key table. Footer, help, palette, `docs/KEYS.md` and what a key does all come from it, so that none of them can lie.
 
+use std::borrow::Cow;
+
 use crate::{key::Key, tabs::TabId};
 
 /// What a key can mean. The same word means the same in every place.
@@ -70,6 +72,7 @@ pub(crate) enum Command {
     Delete,
     // Terminal
     Fit,
+    Older,
     Select,
     SelectLines,
     SelectBlock,
@@ -122,6 +125,42 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
+    /// All there are, in the order of the table.
+    pub(crate) const ALL: [Self; 16] = [
+        Self::Everywhere,
+        Self::Tab(TabId::Overview),
+        Self::Tab(TabId::Peers),
+        Self::Tab(TabId::Context),
+        Self::Tab(TabId::Messages),
+        Self::Tab(TabId::Tasks),
+        Self::Tab(TabId::Terminal),
+        Self::Tab(TabId::Pairing),
+        Self::Search,
+        Self::Selection,
+        Self::Input,
+        Self::Compare,
+        Self::Review,
+        Self::Box,
+        Self::Output,
+        Self::Rights,
+    ];
+
+    /// Where it is, for people.
+    pub(crate) const fn about(self) -> &'static str {
+        match self {
+            Self::Everywhere => "In every tab",
+            Self::Tab(tab) => ["In Overview", "In Peers", "In Context", "In Messages", "In AI Tasks", "In Terminal", "In Pairing"][tab as usize],
+            Self::Search => "While a pane is searched",
+            Self::Selection => "While text is selected in a pane",
+            Self::Input => "While you type to a program",
+            Self::Compare => "While the digits of a pairing are compared",
+            Self::Review => "While an approval is reviewed",
+            Self::Box => "In boxes",
+            Self::Output => "While the output of a command is shown",
+            Self::Rights => "While the rights of a peer are chosen",
+        }
+    }
+
     /// Its name, for help, the config and the docs.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -140,7 +179,7 @@ impl Scope {
 }
 
 /// One line of the table.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Binding {
     /// Where.
     pub(crate) scope: Scope,
@@ -157,10 +196,58 @@ pub(crate) struct Binding {
 /// `scope, command, keys, footer, help`.
 type Row = (Scope, Command, &'static str, &'static str, &'static str);
 
+mod page;
+mod patch;
 mod table;
 
+pub use page::page;
+
+/// Its names in the config: a name stands for a command in one place.
+impl Command {
+    /// In kebab case: `next-pane`, `go-peers`.
+    pub(crate) fn name(self, scope: Scope) -> String {
+        // What agents call it; the same key elsewhere has another name.
+        if (scope, self) == (Scope::Tab(TabId::Tasks), Self::Pair) {
+            return "interrupt".to_owned();
+        }
+        let mut name = String::new();
+        for c in format!("{self:?}").chars() {
+            match c {
+                '(' | ')' => {}
+                c if c.is_ascii_uppercase() && !name.is_empty() => name.extend(['-', c.to_ascii_lowercase()]),
+                c => name.push(c.to_ascii_lowercase()),
+            }
+        }
+        name
+    }
+
+    /// It moves, or does what only its key can mean: nothing for the palette.
+    pub(crate) const fn moves(self) -> bool {
+        matches!(
+            self,
+            Self::Up
+                | Self::Down
+                | Self::Left
+                | Self::Right
+                | Self::Top
+                | Self::End
+                | Self::PageUp
+                | Self::PageDown
+                | Self::HalfUp
+                | Self::HalfDown
+                | Self::NextPane
+                | Self::PreviousPane
+        )
+    }
+
+    /// It decides something that a person must have read: only its own key does it, never Enter on a line of help or palette.
+    pub(crate) const fn decides(self) -> bool {
+        matches!(self, Self::Allow | Self::Deny | Self::DenyReason | Self::Always | Self::DenyStop | Self::Same | Self::Different | Self::Choose)
+    }
+}
+
 /// The bindings that hold.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keymap {
     bindings: Vec<Binding>,
 }
@@ -200,6 +287,14 @@ impl Keymap {
         scopes.iter().find_map(|scope| self.of(*scope).find(|binding| binding.command == command).and_then(|binding| binding.keys.first().copied()))
     }
 
+    /// What a binding does, with the key that leads out of a program as it is now.
+    pub(crate) fn help(&self, binding: &Binding) -> Cow<'static, str> {
+        match self.key_of(&[Scope::Input], Command::Leave) {
+            Some(leave) if leave != Key::ctrl(']') && binding.help.contains("Ctrl-]") => binding.help.replace("Ctrl-]", &leave.to_string()).into(),
+            _ => binding.help.into(),
+        }
+    }
+
     /// All bindings, in the order of the table.
     pub(crate) fn all(&self) -> &[Binding] {
         &self.bindings
@@ -207,18 +302,4 @@ impl Keymap {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_key_of_the_table_is_one_and_means_one_thing() {
-        for (scope, command, keys, _, help) in table::ROWS.iter().flat_map(|rows| rows.iter()) {
-            for key in keys.split(' ') {
-                let key: Key = key.parse().unwrap_or_else(|e| panic!("{scope:?} {command:?}: {e}"));
-                let meanings: Vec<_> = Keymap::default().of(*scope).filter(|binding| binding.keys.contains(&key)).map(|binding| binding.command).collect();
-                assert_eq!(meanings, [*command], "{key} in {scope:?}");
-            }
-            assert!(!help.ends_with('.') && help.chars().next().is_some_and(char::is_uppercase), "{help}");
-        }
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@
 //! state and [`effect::Effect`]s, without waiting for anything; [`app::App::view`] draws the state. Only the [`runtime`] touches the world.
 
 mod app;
+mod clipboard;
+pub mod card;
 mod effect;
 mod event;
 mod input;
@@ -11,12 +13,18 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+mod plain;
+mod recorder;
+mod pane;
 mod request;
 mod runtime;
 mod tabs;
+mod terminal;
 #[cfg(test)]
 mod testing;
 mod widgets;
 mod world;
+mod yaml;
 
+pub use keymap::page as keys_page;
 pub use runtime::{Options, reset_terminal, run};

@@ -31,6 +31,9 @@ pub(crate) trait Overlay {
         false
     }
 
+    /// It was just opened.
+    fn opened(&mut self, _cx: &mut Cx<'_>) {}
+
     /// Does what a key of the table says. Without its own meaning, `Back` closes.
     fn act(&mut self, command: Command, cx: &mut Cx<'_>) -> Flow {
         let _nothing_else = cx;
@@ -58,6 +61,11 @@ pub(crate) trait Overlay {
     /// The first word of the status line, such as `HELP`.
     fn mode(&self) -> &'static str;
 
+    /// Its keys for the footer, when they are not those of the table: key and what it does.
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        &[]
+    }
+
     /// The rest of the status line.
     fn status(&self) -> String {
         String::new()
@@ -71,6 +79,7 @@ pub(crate) mod confirm;
 pub(crate) mod form;
 pub(crate) mod help;
 pub(crate) mod history;
+mod menu;
 pub(crate) mod live;
 pub(crate) mod output;
 pub(crate) mod palette;

@@ -97,6 +97,9 @@ pub(crate) trait Tab {
     /// A key or a paste while something of the tab takes them. For a pane, also with what was recognised as the way out left away.
     fn typed(&mut self, _input: &Input, _cx: &mut Cx<'_>) {}
 
+    /// An input of any kind came while nothing lies over the tab, before it is looked at: for who must know whether a key stood alone.
+    fn noticed(&mut self, _input: &Input, _cx: &mut Cx<'_>) {}
+
     /// The mouse, when it is on, over this tab's area.
     fn mouse(&mut self, _mouse: &crate::input::Mouse, _area: Rect, _cx: &mut Cx<'_>) {}
 

@@ -17,16 +17,19 @@ const TWICE: u64 = 2000;
 impl App {
     pub(super) fn press(&mut self, press: Press, out: &mut Out) {
         if let Some((number, overlay)) = self.overlays.last() {
-            let (number, typing) = (*number, overlay.is_typing());
-            let command = if typing { None } else { self.keymap.find(&overlay.scopes(), press.key) };
-            match command {
-                Some(Command::Copy | Command::Back | Command::Open) if typing => {}
-                Some(command) => return self.with_overlay(number, out, |overlay, cx| overlay.act(command, cx)),
-                None => {}
-            }
-            // What belongs to the app at any time.
-            if !typing && let Some(command @ (Command::Repaint | Command::Suspend)) = self.keymap.find(&[Scope::Everywhere], press.key) {
-                return self.command(command, out);
+            let number = *number;
+            if !overlay.is_typing() {
+                let scopes = overlay.scopes();
+                match self.keymap.find(&scopes, press.key).or_else(|| self.keymap.find(&[Scope::Everywhere], press.key)) {
+                    // What belongs to the app at any time.
+                    Some(command @ (Command::Repaint | Command::Suspend | Command::Interrupt)) => return self.command(command, out),
+                    // A question is no place to look around.
+                    Some(Command::Help) if overlay.mode() != "CONFIRM" => return out.open.push(Box::new(overlays::help::Help::of_box(&self.keymap, &scopes))),
+                    Some(command) if self.keymap.find(&scopes, press.key).is_some() => {
+                        return self.with_overlay(number, out, |overlay, cx| overlay.act(command, cx));
+                    }
+                    _ => {}
+                }
             }
             let input = Input::Key(press);
             return self.with_overlay(number, out, |overlay, cx| overlay.typed(&input, cx));
@@ -84,12 +87,24 @@ impl App {
                 out.open.push(Box::new(overlays::help::Help::new(&self.keymap, &scopes, reasons)));
             }
             Command::Palette => {
-                let overlay = overlays::palette::Palette::new(&self.keymap, &self.world, self.tab);
+                let overlay = overlays::palette::Palette::new(&overlays::palette::Known {
+                    keymap: &self.keymap,
+                    world: &self.world,
+                    look: &self.look,
+                    tab: self.tab,
+                    reasons: TabId::ALL.iter().flat_map(|tab| self.reasons_of(*tab, &[Scope::Tab(*tab), Scope::Everywhere])).collect(),
+                    recent: &self.recent,
+                });
                 out.open.push(Box::new(overlay));
             }
-            Command::Themes => out.open.push(Box::new(overlays::themes::Themes::new(&self.look))),
+            Command::Themes => {
+                // What was changed on disk meanwhile is there too.
+                out.effects.push(Effect::Looks);
+                out.open.push(Box::new(overlays::themes::Themes::new(&self.look)));
+            }
             Command::History => out.open.push(Box::new(overlays::history::History::new(&self.toasts))),
-            Command::Back if self.toasts.dismiss() => {}
+            // What went well is no reason to press Esc twice.
+            Command::Back if self.toasts.stay() => drop(self.toasts.dismiss()),
             Command::Refresh if !self.world.is_up() => out.effects.push(Effect::Reconnect),
             command => match self.tabs[self.tab as usize].why_not(command, &self.world) {
                 Some(reason) => out.toasts.push((Tone::Note, reason)),
@@ -103,12 +118,13 @@ impl App {
 
     /// Commands of these places that cannot be used now, and why.
     fn reasons(&self, scopes: &[Scope]) -> Vec<(Command, String)> {
-        let tab = &self.tabs[self.tab as usize];
-        scopes
-            .iter()
-            .flat_map(|scope| self.keymap.of(*scope))
-            .filter_map(|binding| Some((binding.command, tab.why_not(binding.command, &self.world)?)))
-            .collect()
+        self.reasons_of(self.tab, scopes).into_iter().map(|(_, command, reason)| (command, reason)).collect()
+    }
+
+    /// The same in any tab.
+    fn reasons_of(&self, tab: TabId, scopes: &[Scope]) -> Vec<(TabId, Command, String)> {
+        let bindings = scopes.iter().flat_map(|scope| self.keymap.of(*scope));
+        bindings.filter_map(|binding| Some((tab, binding.command, self.tabs[tab as usize].why_not(binding.command, &self.world)?))).collect()
     }
 
     /// Opens the oldest approval, if one waits.
@@ -141,8 +157,17 @@ impl App {
                 out.effects.push(Effect::Reconnect);
             }
             Done::Started(Err(why)) => out.toasts.push((Tone::Bad, why)),
+            Done::Noted(text) => out.toasts.push((Tone::Note, text)),
             Done::Looks(looks) => match *looks {
+                // Somebody who is choosing sees what is being looked at.
+                Ok(look) if self.overlays.iter().any(|(_, overlay)| overlay.mode() == "THEME") => {
+                    self.look = look.with_theme(&self.look.theme).unwrap_or(look);
+                }
                 Ok(look) => self.look = look,
+                Err(why) => out.toasts.push((Tone::Bad, why)),
+            },
+            Done::Keys(keys) => match *keys {
+                Ok(keymap) => self.keymap = keymap,
                 Err(why) => out.toasts.push((Tone::Bad, why)),
             },
             done @ Done::Text(..) => self.pass(&Event::Did(done), out),

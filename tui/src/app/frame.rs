@@ -4,39 +4,48 @@ use std::ops::Range;
 
 use ratatui::layout::{Position, Rect};
 
-use super::{App, Canvas, toasts::Tone};
+use super::{App, Canvas};
 use crate::{
     event::NoDaemon,
     keymap::{Command, Scope},
     look::Role,
     tabs::{TabId, Typing},
-    widgets::text::{clock, put, width, wrap},
+    widgets::text::{clock, fit, put, width, wrap},
     world::Link,
 };
 
 /// Below this there is only a line that says so.
-const LEAST: (u16, u16) = (40, 10);
+pub(crate) const LEAST: (u16, u16) = (40, 10);
+/// Below this only the open tab has its title.
+const TIGHT: u16 = 76;
 /// From this on titles of tabs are whole.
 const WIDE: u16 = 100;
+/// Lines of one of Loopsy's messages.
+const LINES: usize = 4;
 
 impl App {
     /// Draws everything; where the caret is, when somebody types.
     pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
         let mut canvas =
-            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), caret: None };
+            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(area, &mut canvas);
             return None;
         }
+        canvas.buf.set_style(area, canvas.look.screen());
         self.tab_row(Rect { height: 1, ..area }, &mut canvas);
-        let mut body = self.body();
-        if let Some((role, text)) = self.banner() {
-            let line = Rect { height: 1, ..body };
-            put(canvas.buf, line, 0, 0, &format!(" {text}"), canvas.look.style(role));
-            body = Rect { y: body.y + 1, height: body.height.saturating_sub(1), ..body };
+        if let Some((role, text, keys)) = self.banner() {
+            let keys_wide = width(&keys) as u16 + 1;
+            let line = Rect { y: 1, height: 1, ..area };
+            // What to do about it is seen in any case.
+            let text = fit(&text, usize::from(area.width.saturating_sub(keys_wide + 3)));
+            let at = put(canvas.buf, line, 1, 0, &text, canvas.look.style(role)) + 2;
+            put(canvas.buf, line, at.min(area.width.saturating_sub(keys_wide)), 0, &keys, canvas.look.style(Role::Key));
         }
+        let body = self.body();
         self.tabs[self.tab as usize].view(body, &mut canvas);
+        canvas.covered = self.toast_lines(body).iter().fold(body.bottom(), |bottom, (_, lines)| bottom.saturating_sub(lines.len() as u16)).max(body.y);
         for (index, (_, overlay)) in self.overlays.iter().enumerate() {
             canvas.focused = index + 1 == self.overlays.len();
             canvas.caret = None;
@@ -48,53 +57,64 @@ impl App {
         canvas.caret
     }
 
-    /// All between the row of tabs and the status line.
+    /// All between the row of tabs, with the line about the daemon when there is one, and the status line.
     pub(super) fn body(&self) -> Rect {
         let (width, height) = self.settings.size;
-        Rect { x: 0, y: 1, width, height: height.saturating_sub(3) }
+        let banner = u16::from(self.banner().is_some());
+        Rect { x: 0, y: 1 + banner, width, height: height.saturating_sub(3 + banner) }
     }
 
     fn too_small(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let waiting = self.world.approvals().len();
-        let lines = [
-            format!("{}x{} is too small, need {}x{}", area.width, area.height, LEAST.0, LEAST.1),
-            if waiting == 0 { "Q quits".to_owned() } else { format!("{waiting} waiting for an answer; Q quits") },
-        ];
+        let waiting = match self.world.approvals().len() {
+            0 => None,
+            1 => Some("1 approval waits".to_owned()),
+            more => Some(format!("{more} approvals wait")),
+        };
+        // Only where the key would quit.
+        let quit = (self.overlays.is_empty() && self.tabs[self.tab as usize].typing().is_none())
+            .then(|| self.keymap.key_of(&[Scope::Everywhere], Command::Quit))
+            .flatten()
+            .map(|key| format!("{key} quits"));
+        let more: Vec<String> = waiting.into_iter().chain(quit).collect();
+        let lines = [format!("{}x{} too small, need {}x{}", area.width, area.height, LEAST.0, LEAST.1), more.join(", ")];
+        canvas.buf.set_style(area, canvas.look.screen());
         for (row, line) in (0..area.height).zip(lines) {
             put(canvas.buf, area, 0, row, &line, canvas.look.style(Role::Text));
         }
     }
 
+    /// Only the open tab has its title.
+    const fn is_tight(&self) -> bool {
+        self.settings.size.0 < TIGHT
+    }
+
+    /// What each tab is called in the first row.
+    fn tab_text(&self, tab: TabId) -> String {
+        let (long, short) = tab.titles();
+        let title = if self.settings.size.0 >= WIDE { long } else { short };
+        let number = tab as usize + 1;
+        match (tab == self.tab, self.is_tight()) {
+            (true, _) => format!("[{number} {title}]"),
+            (false, false) => format!(" {number} {title} "),
+            (false, true) => format!(" {number} "),
+        }
+    }
+
     /// Where each tab's title is in the first row.
     pub(super) fn tab_places(&self) -> [Range<u16>; 7] {
-        let wide = self.settings.size.0 >= WIDE;
         let mut at = 0;
         TabId::ALL.map(|tab| {
-            let title = if wide { tab.titles().0 } else { tab.titles().1 };
-            let length = title.len() as u16 + 4;
-            let place = at..at + length;
-            at += length;
+            let place = at..at + self.tab_text(tab).len() as u16;
+            at = place.end;
             place
         })
     }
 
     fn tab_row(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let wide = area.width >= WIDE;
-        // In between there is room for less.
-        let tight = area.width < 76;
-        let places = self.tab_places();
+        let mut end = 0;
         for tab in TabId::ALL {
-            let (long, short) = tab.titles();
-            let (number, title) = (tab as usize + 1, if wide { long } else { short });
-            let open = tab == self.tab;
-            let text = match (open, tight) {
-                (true, _) => format!("[{number} {title}]"),
-                (false, false) => format!(" {number} {title} "),
-                (false, true) => format!(" {number} "),
-            };
-            let column =
-                if tight { tab as u16 * 3 + if tab > self.tab { width(self.tab.titles().1) as u16 + 1 } else { 0 } } else { places[tab as usize].start };
-            put(canvas.buf, area, column, 0, &text, canvas.look.style(if open { Role::TabOpen } else { Role::Tab }));
+            let role = if tab == self.tab { Role::TabOpen } else { Role::Tab };
+            end = put(canvas.buf, area, end, 0, &self.tab_text(tab), canvas.look.style(role));
         }
         let waiting = self.world.approvals().len();
         let badge = if waiting == 0 { String::new() } else { format!("[!{waiting}] ") };
@@ -103,26 +123,32 @@ impl App {
             Link::Connecting => ("..", Role::Warn),
             Link::Lost(..) | Link::Missing(_) => ("--", Role::Bad),
         };
-        // A long name gives way to the badge.
-        let room = usize::from(area.width).saturating_sub(width(&badge) + state.len() + 2 + if tight { 34 } else { usize::from(places[6].end) });
-        let name: String = crate::widgets::text::fit(self.world.here(), room.min(24));
-        let right = area.width.saturating_sub((width(&badge) + width(&name) + 1 + state.len()) as u16);
-        put(canvas.buf, area, right, 0, &badge, canvas.look.style(Role::Badge));
-        put(canvas.buf, area, right + width(&badge) as u16, 0, &name, canvas.look.style(Role::Text));
-        put(canvas.buf, area, area.width - state.len() as u16, 0, state, canvas.look.style(role));
+        // A long name gives way to the badge, and one that would be next to nothing is left out.
+        let gap = usize::from(self.tab == TabId::Pairing || self.is_tight());
+        let room = usize::from(area.width).saturating_sub(usize::from(end) + gap + width(&badge) + state.len() + 1).min(24);
+        let name = if room < 3 { String::new() } else { format!("{} ", fit(self.world.here(), room)) };
+        let mut at = area.width.saturating_sub((width(&badge) + width(&name) + state.len()) as u16);
+        for (text, role) in [(badge.as_str(), Role::Badge), (&name, Role::Text), (state, role)] {
+            at = put(canvas.buf, area, at, 0, text, canvas.look.style(role));
+        }
     }
 
-    /// What is wrong with the local daemon, and the next key.
-    fn banner(&self) -> Option<(Role, String)> {
+    /// What is wrong with the local daemon, and the next keys.
+    fn banner(&self) -> Option<(Role, String, String)> {
+        let key = |command| self.keymap.key_of(&[Scope::Everywhere], command).map(|key| key.to_string());
+        let keys = |start: &str| {
+            let ways = [(key(Command::StartDaemon), start), (key(Command::Refresh), "tries now")];
+            ways.into_iter().filter_map(|(key, what)| Some(format!("{} {what}", key?))).collect::<Vec<_>>().join("  ")
+        };
         match &self.world.link {
             Link::Up | Link::Connecting => None,
-            Link::Lost(since, why) => Some((
-                Role::Bad,
-                format!("The daemon at {} does not answer since {} ({why}). Trying again. r now  S start it", self.world.address, clock(*since, self.now.wall)),
-            )),
-            Link::Missing(NoDaemon::NotInitialised) => Some((Role::Warn, "Loopsy is not set up on this machine yet. S sets it up and starts it".to_owned())),
-            Link::Missing(NoDaemon::NotRunning(_)) => Some((Role::Warn, "The daemon of this machine does not run. S starts it  r looks again".to_owned())),
-            Link::Missing(NoDaemon::Unusable(why)) => Some((Role::Bad, why.clone())),
+            Link::Lost(since, why) => {
+                let text = format!("The daemon at {} does not answer since {} ({why}). Trying again.", self.world.address, clock(*since, self.now.wall));
+                Some((Role::Bad, text, keys("starts it")))
+            }
+            Link::Missing(NoDaemon::NotInitialised) => Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it"))),
+            Link::Missing(NoDaemon::NotRunning(_)) => Some((Role::Warn, "The daemon of this machine does not run.".to_owned(), keys("starts it"))),
+            Link::Missing(NoDaemon::Unusable(why)) => Some((Role::Bad, why.clone(), String::new())),
         }
     }
 
@@ -136,54 +162,99 @@ impl App {
         let separator = if canvas.look.ascii { " | " } else { " │ " };
         let column = put(canvas.buf, area, 1, 0, mode, canvas.look.style(role));
         if !text.is_empty() {
-            put(canvas.buf, area, column, 0, &format!("{separator}{text}"), canvas.look.style(Role::Status));
+            let column = put(canvas.buf, area, column, 0, separator, canvas.look.style(Role::Faint));
+            put(canvas.buf, area, column, 0, &fit(&text, usize::from(area.width.saturating_sub(column + 1))), canvas.look.style(Role::Status));
         }
     }
 
-    /// As many keys as fit, in the order of the table; help and quit always.
-    fn footer(&self, area: Rect, canvas: &mut Canvas<'_>) {
+    /// The keys for the footer: what they do here and now, the most important first; and those that come last.
+    fn footer_keys(&self) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
         let scopes = self.scopes();
-        let overlay = !self.overlays.is_empty();
+        let shown = |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
+        // A key that means something else here does not mean this.
+        let key = |scopes: &[Scope], command, keys: &[crate::key::Key]| {
+            keys.iter().find(|key| self.keymap.find(scopes, **key) == Some(command)).map(ToString::to_string)
+        };
+        let last = |command, label| self.keymap.key_of(&[Scope::Everywhere], command).map(|key| (key.to_string(), label));
+        if let Some((_, overlay)) = self.overlays.last() {
+            let help = (!overlay.is_typing() && overlay.mode() != "CONFIRM").then(|| last(Command::Help, "help")).flatten();
+            if !overlay.hints().is_empty() {
+                return (overlay.hints().iter().map(|(key, label)| ((*key).to_owned(), *label)).collect(), help.into_iter().collect());
+            }
+            if overlay.is_typing() {
+                return (Vec::new(), Vec::new());
+            }
+            let own = scopes.iter().copied().filter(|scope| *scope != Scope::Everywhere).flat_map(shown);
+            let keys = own.filter_map(|binding| Some((key(&scopes, binding.command, &binding.keys)?, binding.label))).collect();
+            return (keys, help.into_iter().collect());
+        }
         let tab = &self.tabs[self.tab as usize];
-        let help = self.keymap.key_of(&scopes, Command::Help).map(|key| format!("{key} help"));
-        let most = usize::from(area.width).saturating_sub(2 + help.as_deref().map_or(0, |help| width(help) + 2));
+        let mut keys = Vec::new();
+        if tab.typing().is_none() && self.toasts.stay() {
+            keys.extend(last(Command::Back, "dismiss"));
+        }
+        for binding in scopes.iter().copied().flat_map(shown) {
+            let usable = tab.typing().is_some() || tab.why_not(binding.command, &self.world).is_none();
+            // The first place that has a key says what it is called.
+            let key = key(&scopes, binding.command, &binding.keys).filter(|key| usable && !keys.iter().any(|(known, _)| known == key));
+            keys.extend(key.map(|key| (key, binding.label)));
+        }
+        let ends = if tab.typing().is_some() { Vec::new() } else { [last(Command::Help, "help"), last(Command::Quit, "quit")].into_iter().flatten().collect() };
+        (keys, ends)
+    }
+
+    /// As many keys as fit, help always among them.
+    fn footer(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        let (keys, ends) = self.footer_keys();
+        let wide = |(key, label): &(String, &str)| (width(key) + 1 + width(label) + 2) as u16;
+        let kept = ends.first().map_or(0, wide);
         let mut column = 1;
-        let bindings = scopes.iter().flat_map(|scope| self.keymap.of(*scope));
-        for binding in bindings.filter(|binding| !binding.label.is_empty() && binding.command != Command::Help) {
-            if !overlay && tab.typing().is_none() && binding.scope != Scope::Everywhere && tab.why_not(binding.command, &self.world).is_some() {
-                continue;
+        let mut show = |item: &(String, &str), kept: u16| {
+            // The last one needs no gap after it.
+            if column + wide(item) + kept > area.width + 2 {
+                return;
             }
-            let Some(key) = binding.keys.first() else { continue };
-            let key = key.to_string();
-            if usize::from(column) + width(&key) + 1 + width(binding.label) > most {
-                continue;
+            let at = put(canvas.buf, area, column, 0, &item.0, canvas.look.style(Role::Key));
+            column = put(canvas.buf, area, at + 1, 0, item.1, canvas.look.style(Role::Faint)) + 2;
+        };
+        keys.iter().for_each(|item| show(item, kept));
+        ends.iter().for_each(|item| show(item, 0));
+    }
+
+    /// What Loopsy says, newest first: its mark and its lines.
+    fn toast_lines(&self, area: Rect) -> Vec<((&'static str, Role), Vec<String>)> {
+        // Edge, mark, text, and a blank at either side.
+        let most = usize::from(area.width).saturating_sub(8).clamp(1, 68);
+        let lines = |toast: &super::toasts::Toast| {
+            let mut lines = wrap(&toast.text, most);
+            if lines.len() > LINES {
+                lines.truncate(LINES);
+                let history = self.keymap.key_of(&[Scope::Everywhere], Command::History).map(|key| format!("... {key} shows all of it"));
+                lines.extend(history);
             }
-            column = put(canvas.buf, area, column, 0, &key, canvas.look.style(Role::Key));
-            column = put(canvas.buf, area, column + 1, 0, binding.label, canvas.look.style(Role::Faint)) + 2;
-        }
-        if let Some(help) = help {
-            put(canvas.buf, area, column, 0, &help, canvas.look.style(Role::Faint));
-        }
+            (toast.tone.mark(), lines)
+        };
+        self.toasts.shown().rev().map(lines).collect()
     }
 
     fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let most = usize::from(area.width).saturating_sub(4).clamp(1, 72);
+        let edge = if canvas.look.ascii { "|" } else { "▌" };
         let mut bottom = area.bottom();
-        for toast in self.toasts.shown().rev() {
-            let (mark, role) = match toast.tone {
-                Tone::Good => ("ok", Role::Good),
-                Tone::Note => ("--", Role::Info),
-                Tone::Bad => ("!!", Role::Bad),
-            };
-            let lines = wrap(&format!("{mark} {}", toast.text), most);
-            let wide = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16 + 2;
+        for ((mark, role), lines) in self.toast_lines(area) {
+            let wide = lines.iter().map(|line| width(line)).max().unwrap_or(0) as u16 + 6;
             let shown = (lines.len() as u16).min(bottom.saturating_sub(area.y));
             bottom -= shown;
             for (row, line) in (0..shown).zip(&lines) {
                 let place = Rect { x: area.right().saturating_sub(wide), y: bottom + row, width: wide, height: 1 };
                 ratatui::widgets::Widget::render(ratatui::widgets::Clear, place, canvas.buf);
-                put(canvas.buf, place, 0, 0, &format!(" {line}"), canvas.look.style(role));
+                canvas.buf.set_style(place, canvas.look.screen());
+                put(canvas.buf, place, 0, 0, edge, canvas.look.style(role));
+                put(canvas.buf, place, 2, 0, if row == 0 { mark } else { "" }, canvas.look.style(role));
+                put(canvas.buf, place, 5, 0, line, canvas.look.style(Role::Text));
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

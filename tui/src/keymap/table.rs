@@ -89,6 +89,7 @@ const TERMINAL: &[Row] = &[
     (TERMINAL_TAB, C::Copy, "y", "copy", "Copy the line or the selection"),
     (TERMINAL_TAB, C::Fit, "=", "fit", "Give the terminal the size of the pane"),
     (TERMINAL_TAB, C::Zoom, "z", "zoom", "Let the pane have the whole screen"),
+    (TERMINAL_TAB, C::Older, "O", "", "Read older lines of the terminal from its node"),
     (TERMINAL_TAB, C::Leave, "ctrl-] f12", "", "Send one Ctrl-] to the program and type on"),
     (TERMINAL_TAB, C::Refresh, "r", "", "Look for terminals on the peers"),
 ];
@@ -104,19 +105,21 @@ const PAIRING: &[Row] = &[
 
 const COMPARE: &[Row] = &[
     (Compare, C::Same, "m", "they match", "Both screens show the same: pair"),
-    (Compare, C::Different, "x", "they do NOT match", "They differ, or you are not sure: nothing is stored"),
+    (Compare, C::Different, "x", "they differ", "They differ, or you are not sure: nothing is stored"),
     (Compare, C::Words, "e", "words", "Show the same as words"),
+    (Compare, C::Type, "i", "type the digits", "Type the digits that the other screen shows, where the config asks for that"),
     (Compare, C::Copy, "y", "copy", "Copy the digits"),
 ];
 
 const REVIEW: &[Row] = &[
-    (Review, C::Allow, "a", "approve once", "Allow this, once"),
+    (Review, C::Allow, "a", "approve", "Allow this, once"),
     (Review, C::Deny, "d", "deny", "Deny it"),
-    (Review, C::DenyReason, "D", "deny+reason", "Deny it and tell the agent why"),
-    (Review, C::Always, "w", "always..", "Allow it and keep a rule, which is shown first"),
-    (Review, C::DenyStop, "S", "stop", "Deny it and stop the task"),
+    (Review, C::DenyReason, "D", "reason", "Deny it and tell the agent why"),
+    (Review, C::Always, "w", "always", "Allow it and keep a rule, which is shown first"),
     (Review, C::Later, "s", "later", "Leave it for later and show the next"),
     (Review, C::NextItem, "tab", "next", "Show the next"),
+    (Review, C::Back, "esc q", "close", "Close; what is not answered waits on"),
+    (Review, C::DenyStop, "S", "stop", "Deny it and stop the task"),
     (Review, C::Edit, "e", "edit", "Change the input in your editor, then allow that"),
     (Review, C::Choose, "1 2 3 4 5 6 7 8 9", "", "Choose an answer or a rule"),
     (Review, C::Type, "i", "", "Type an answer"),
@@ -126,6 +129,16 @@ const REVIEW: &[Row] = &[
     (Review, C::View, "v", "raw", "Show the input as the agent sent it"),
     (Review, C::Copy, "y", "copy", "Copy the input"),
     (Review, C::Refresh, "r", "", "Send an answer again that was not confirmed"),
+    (Review, C::Down, "j down", "", "Down"),
+    (Review, C::Up, "k up", "", "Up"),
+    (Review, C::Top, "g home", "", "To the top"),
+    (Review, C::End, "G end", "", "To the end"),
+    (Review, C::PageDown, "pagedown ctrl-f", "", "A page down"),
+    (Review, C::PageUp, "pageup ctrl-b", "", "A page up"),
+    (Review, C::HalfDown, "ctrl-d", "", "Half a page down"),
+    (Review, C::HalfUp, "ctrl-u", "", "Half a page up"),
+    (Review, C::Help, "?", "", "Show the keys of this place"),
+    (Review, C::Interrupt, "ctrl-c", "", "Twice: quit"),
 ];
 
 const SEARCH: &[Row] = &[(Search, C::NextHit, "n", "next hit", "The next hit"), (Search, C::PreviousHit, "N", "", "The hit before")];
@@ -146,7 +159,7 @@ const SELECTION: &[Row] = &[
 
 const INPUT: &[Row] = &[(Input, C::Leave, "ctrl-] f12", "leave", "Leave the program: keys drive Loopsy again; twice sends one to the program")];
 
-const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "copy", "Copy")];
+const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box, C::Back, "esc q", "close", "Close"), (Box, C::Copy, "y", "", "Copy")];
 
 const OUTPUT: &[Row] = &[
     (Output, C::Back, "esc q enter", "close", "Close the box; a command that runs goes on, and its end is told"),

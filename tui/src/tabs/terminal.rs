@@ -1,24 +1,468 @@
-//! The tab `terminal`.
+//! The tab `terminal`: the shells that are open on all nodes, one of them in a pane, and where a new one can be opened.
 
+use std::cell::Cell;
+
+use loopsy_shared::{
+    api::terminals::{CloseTerminal, TerminalInfo, TerminalSize},
+    id::NodeId,
+};
 use ratatui::layout::Rect;
+use serde_json::{Value, json};
 
-use super::Tab;
+use super::{Tab, Typing, Visit};
 use crate::{
     app::{Canvas, Cx},
-    keymap::Command,
-    world::World,
+    effect::Timer,
+    event::{Answered, Event},
+    input::{Input, Mouse, MouseKind},
+    keymap::{Command, Scope},
+    overlays::confirm::Confirm,
+    pane::Pane,
+    request::Answer,
+    widgets::list::List,
+    world::{News, TerminalKey, World},
 };
+
+mod draw;
+mod open;
+mod shells;
+
+use shells::{Item, Shells};
+
+/// Terminals whose screens are kept. One that was not looked at for longer comes back by a snapshot.
+const KEPT: usize = 4;
+/// How long a row must be selected before its terminal is looked at, in milliseconds: who moves through a list looks at none on the way.
+const SETTLED: u64 = 120;
+/// Below this width the pane takes all while somebody types into it.
+const WIDE: u16 = 100;
+/// Below this width there is one pane.
+const NARROW: u16 = 60;
+/// Columns of the list.
+const LIST: u16 = 26;
 
 /// Its state.
 #[derive(Debug, Default)]
-pub(crate) struct Terminal {}
+pub(crate) struct Terminal {
+    shells: Shells,
+    list: List<Item>,
+    /// What the list shows, in order.
+    items: Vec<Item>,
+    /// The one looked at last is the last.
+    panes: Vec<Pane>,
+    current: Option<TerminalKey>,
+    /// The terminal that is looked at once its row stayed selected, and when.
+    pending: Option<(TerminalKey, u64)>,
+    /// The keys of NAV go to the pane.
+    inside: bool,
+    zoom: bool,
+    front: Cell<bool>,
+    top: Cell<usize>,
+}
 
-impl Tab for Terminal {
-    fn act(&mut self, _command: Command, _cx: &mut Cx<'_>) {}
-
-    fn status(&self, _world: &World) -> String {
-        String::new()
+impl Terminal {
+    fn pane(&self) -> Option<&Pane> {
+        let current = self.current.as_ref()?;
+        self.panes.iter().find(|pane| pane.key() == current)
     }
 
-    fn view(&self, _area: Rect, _canvas: &mut Canvas<'_>) {}
+    fn pane_mut(&mut self) -> Option<&mut Pane> {
+        let current = self.current.as_ref()?;
+        self.panes.iter_mut().find(|pane| pane.key() == current)
+    }
+
+    fn selected(&self) -> Option<&Item> {
+        self.list.selected(&self.items)
+    }
+
+    /// Where the list is and where the pane.
+    fn layout(&self, area: Rect, typing: bool) -> (Option<Rect>, Option<Rect>) {
+        let whole = self.zoom && (self.inside || typing) || typing && area.width < WIDE;
+        if area.width < NARROW || whole {
+            return if whole || typing || self.inside { (None, Some(area)) } else { (Some(area), None) };
+        }
+        let list = Rect { width: LIST, ..area };
+        (Some(list), Some(Rect { x: area.x + LIST, width: area.width - LIST, ..area }))
+    }
+
+    /// The size of a program that is typed into.
+    fn size(&self, cx: &Cx<'_>) -> TerminalSize {
+        let (columns, rows) = cx.settings.size;
+        let body = Rect { x: 0, y: 1, width: columns, height: rows.saturating_sub(3) };
+        let pane = self.layout(body, true).1.unwrap_or(body);
+        TerminalSize { cols: pane.width.saturating_sub(2), rows: pane.height.saturating_sub(2) }.clamped()
+    }
+
+    /// What there is changed: the list follows.
+    fn rebuild(&mut self, world: &World) {
+        self.items = self.list.filtered(self.shells.items(world), |item| self.shells.words(item, world));
+        for pane in &mut self.panes {
+            if let Some(name) = self.shells.title(pane.key(), world) {
+                pane.rename(&name);
+            }
+        }
+    }
+
+    /// The selected terminal is shown: at once when its screen is known, else when the selection stood still.
+    fn follow(&mut self, cx: &mut Cx<'_>) {
+        let key = match self.selected() {
+            Some(Item::Open(key)) => key.clone(),
+            Some(Item::New(_)) | None => {
+                (self.current, self.pending) = (None, None);
+                return;
+            }
+        };
+        if self.current.as_ref() == Some(&key) {
+            self.pending = None;
+        } else if self.panes.iter().any(|pane| *pane.key() == key) {
+            self.look(key, None, cx);
+        } else if self.pending.as_ref().is_none_or(|(pending, _)| *pending != key) {
+            self.current = None;
+            self.pending = Some((key, cx.now.since + SETTLED));
+            cx.wake(SETTLED, Timer::Pane);
+        }
+    }
+
+    /// Looks at a terminal now.
+    fn look(&mut self, key: TerminalKey, size: Option<TerminalSize>, cx: &mut Cx<'_>) {
+        self.pending = None;
+        let mut pane = match self.panes.iter().position(|pane| *pane.key() == key) {
+            Some(at) => self.panes.remove(at),
+            None => Pane::new(key.clone(), self.shells.title(&key, cx.world).unwrap_or_else(|| cx.world.name_of(key.node.as_ref()).to_owned())),
+        };
+        if !pane.is_attached() && pane.ended().is_none() {
+            pane.attach(size, cx);
+        }
+        pane.show(true);
+        self.panes.push(pane);
+        if self.panes.len() > KEPT {
+            self.panes.remove(0).detach(cx);
+        }
+        self.current = Some(key);
+    }
+
+    /// Types into the selected terminal, or opens a new one on the selected node.
+    fn enter(&mut self, cx: &mut Cx<'_>) {
+        match self.selected().cloned() {
+            Some(Item::Open(key)) => {
+                if self.current.as_ref() != Some(&key) {
+                    self.look(key, None, cx);
+                }
+                self.inside = true;
+                let whole = self.zoom || cx.settings.size.0 < WIDE;
+                if let Some(pane) = self.pane_mut() {
+                    pane.enter(whole, cx);
+                }
+            }
+            Some(Item::New(node)) => open::open(node.as_ref(), Default::default(), self.size(cx), cx),
+            None => {}
+        }
+    }
+
+    /// Selects this terminal, whatever the list shows.
+    fn choose(&mut self, key: TerminalKey, cx: &mut Cx<'_>) {
+        self.shells.want(key.clone(), cx.world);
+        self.rebuild(cx.world);
+        let item = Item::Open(key.clone());
+        if !self.items.contains(&item) {
+            self.list.clear_filter();
+            self.rebuild(cx.world);
+        }
+        self.list.select(item, &self.items);
+        if self.current.as_ref() != Some(&key) {
+            self.look(key, None, cx);
+        }
+    }
+
+    fn close(&self, cx: &mut Cx<'_>) {
+        let Some(Item::Open(key)) = self.selected().cloned() else { return };
+        let (node, request) = (key.node.clone(), CloseTerminal { terminal_id: key.id.clone() });
+        let info = self.shells.info(&key, cx.world);
+        if info.is_some_and(|info| info.exit.is_some()) || self.pane().is_some_and(|pane| pane.ended().is_some()) {
+            // Nothing runs in it: it is only forgotten.
+            cx.call(node.as_ref(), request);
+            return;
+        }
+        let name = self.shells.title(&key, cx.world).unwrap_or_else(|| key.id.short().to_owned());
+        let program = info.map_or("The program", |info| info.command.as_str());
+        let task = match info.and_then(|info| info.task_id.as_ref()) {
+            Some(task) => format!(" The agent of task {} runs in it.", task.short()),
+            None => String::new(),
+        };
+        let effect = format!("`{program}` and everything that it started there is ended.{task}");
+        let ask = Confirm::letter(cx, 'X', format!("Close {name}?"), effect, move |cx| cx.call(node.as_ref(), request));
+        cx.open(ask);
+    }
+
+    /// Asks all peers that answer for their terminals.
+    fn refresh(&mut self, cx: &mut Cx<'_>) {
+        self.shells.ask(cx);
+        self.rebuild(cx.world);
+        self.follow(cx);
+    }
+
+    fn answered(&mut self, answered: &Answered, cx: &mut Cx<'_>) {
+        let node = answered.at.as_ref();
+        match (&answered.request, &answered.result) {
+            (crate::request::Request::ListTerminals(_), result) => {
+                if let Some(node) = node {
+                    self.shells.answered(node, result, cx.world);
+                }
+            }
+            (crate::request::Request::OpenTerminal(_), Ok(Answer::OpenTerminal(terminal))) => self.opened(node, terminal, cx),
+            (crate::request::Request::CloseTerminal(request), Ok(_)) => {
+                let key = TerminalKey { node: answered.at.clone(), id: request.terminal_id.clone() };
+                self.shells.forget(&key);
+                if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
+                    self.panes.remove(at).detach(cx);
+                }
+                if self.current.as_ref() == Some(&key) {
+                    (self.current, self.inside) = (None, false);
+                }
+            }
+            (crate::request::Request::OpenTerminal(_) | crate::request::Request::CloseTerminal(_), Err(failure)) => {
+                let text = match node {
+                    Some(node) if shells::is_refusal(failure) => shells::refusal(node, cx.world),
+                    _ => failure.message.clone(),
+                };
+                cx.bad(text);
+            }
+            _ => return,
+        }
+        self.rebuild(cx.world);
+        self.follow(cx);
+    }
+
+    /// A terminal was opened from here: it is typed into, unless the person does something else by now.
+    fn opened(&mut self, node: Option<&NodeId>, terminal: &TerminalInfo, cx: &mut Cx<'_>) {
+        let key = TerminalKey { node: node.cloned(), id: terminal.id.clone() };
+        self.shells.add(&key, terminal, cx.world);
+        if !self.front.get() || self.typing().is_some() {
+            cx.good(format!("{} is open on {}.", terminal.name, cx.world.name_of(node)));
+            return;
+        }
+        let size = self.size(cx);
+        self.look(key.clone(), Some(size), cx);
+        self.choose(key, cx);
+        self.inside = true;
+        if let Some(pane) = self.pane_mut() {
+            pane.enter(false, cx);
+        }
+    }
+
+    /// What of the keys of NAV is the pane's.
+    fn pane_act(&mut self, command: Command, cx: &mut Cx<'_>) -> bool {
+        self.pane_mut().is_some_and(|pane| pane.act(command, cx))
+    }
+
+    fn back(&mut self, cx: &mut Cx<'_>) {
+        if self.pane_act(Command::Back, cx) {
+            return;
+        }
+        if self.list.clear_filter() {
+            self.rebuild(cx.world);
+        } else if self.zoom && self.inside {
+            self.zoom = false;
+        } else {
+            self.inside = false;
+        }
+    }
+
+    fn move_list(&mut self, command: Command, cx: &mut Cx<'_>) {
+        if self.list.act(command, &self.items) {
+            self.follow(cx);
+        }
+    }
 }
+
+impl Tab for Terminal {
+    fn act(&mut self, command: Command, cx: &mut Cx<'_>) {
+        match command {
+            Command::Leave if self.list.is_filtering() => self.list.leave_filter(),
+            Command::NextPane | Command::PreviousPane => self.inside = !self.inside && self.pane().is_some(),
+            Command::Open | Command::Type => self.enter(cx),
+            Command::New => open::ask(self, cx),
+            Command::Stop => self.close(cx),
+            Command::Zoom => {
+                self.zoom = !self.zoom || !self.inside;
+                self.inside = true;
+            }
+            Command::Refresh => {
+                let gone = self.pane().filter(|pane| !pane.is_attached() && pane.ended().is_none()).map(|pane| pane.key().clone());
+                if let Some(key) = gone {
+                    self.look(key, None, cx);
+                }
+                self.refresh(cx);
+            }
+            Command::Back => self.back(cx),
+            Command::Filter if !self.inside => self.list.filter(),
+            Command::Leave | Command::Fit | Command::Older | Command::Select | Command::Filter => {
+                self.inside = true;
+                self.pane_act(command, cx);
+            }
+            Command::Copy | Command::NextHit | Command::PreviousHit => drop(self.pane_act(command, cx)),
+            command if self.inside => drop(self.pane_act(command, cx)),
+            command => self.move_list(command, cx),
+        }
+    }
+
+    fn typing(&self) -> Option<Typing> {
+        if self.list.is_filtering() { Some(Typing::Field) } else { self.pane().and_then(Pane::typing) }
+    }
+
+    fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
+        if self.list.is_filtering() {
+            self.list.typed(input);
+            self.rebuild(cx.world);
+            self.follow(cx);
+        } else if let Some(pane) = self.pane_mut() {
+            pane.typed(input, cx);
+        }
+    }
+
+    fn mouse(&mut self, mouse: &Mouse, area: Rect, cx: &mut Cx<'_>) {
+        let (list, _) = self.layout(area, self.typing() == Some(Typing::Pane));
+        if list.is_some_and(|list| list.contains((mouse.column, mouse.row).into())) {
+            match mouse.kind {
+                MouseKind::ScrollUp => self.move_list(Command::Up, cx),
+                MouseKind::ScrollDown => self.move_list(Command::Down, cx),
+                MouseKind::Down(0) => self.click(area, mouse.row, cx),
+                _ => {}
+            }
+            return;
+        }
+        if let Some(pane) = self.pane_mut()
+            && pane.mouse(mouse, cx)
+        {
+            self.inside |= matches!(mouse.kind, MouseKind::Down(_) | MouseKind::Drag(_));
+        }
+    }
+
+    fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        self.front.set(front);
+        if front {
+            self.refresh(cx);
+            return;
+        }
+        if let Some(pane) = self.pane_mut()
+            && pane.typing().is_some()
+        {
+            pane.act(Command::Leave, cx);
+        }
+        // An agent's screen is shown by the tab of the tasks as well; only one of them looks at a time.
+        let tasks: Vec<TerminalKey> =
+            self.panes.iter().map(|pane| pane.key().clone()).filter(|key| self.shells.info(key, cx.world).is_some_and(|info| info.task_id.is_some())).collect();
+        for key in tasks {
+            if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
+                self.panes.remove(at).detach(cx);
+            }
+            if self.current.as_ref() == Some(&key) {
+                self.current = None;
+            }
+        }
+    }
+
+    fn visit(&mut self, visit: Visit, cx: &mut Cx<'_>) {
+        match visit {
+            Visit::Terminal(key) => {
+                self.choose(key, cx);
+                self.enter(cx);
+            }
+            Visit::NewTerminal(node) => {
+                self.rebuild(cx.world);
+                self.list.select(Item::New(node.clone()), &self.items);
+                self.follow(cx);
+                open::open(node.as_ref(), Default::default(), self.size(cx), cx);
+            }
+            _ => {}
+        }
+    }
+
+    fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
+        use loopsy_shared::api::events::Topic;
+        match news {
+            News::All | News::Link => {
+                if self.front.get() && cx.world.is_up() {
+                    self.shells.ask(cx);
+                }
+            }
+            News::Topic(Topic::Terminals | Topic::Peers) => {}
+            _ => return,
+        }
+        self.shells.settle(cx.world);
+        let gone: Vec<TerminalKey> =
+            self.panes.iter().map(Pane::key).filter(|key| key.node.is_none() && self.shells.info(key, cx.world).is_none()).cloned().collect();
+        for key in gone.into_iter().filter(|key| cx.world.is_up() && !self.shells.is_wanted(key)) {
+            if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
+                self.panes.remove(at).detach(cx);
+            }
+            if self.current.as_ref() == Some(&key) {
+                (self.current, self.inside) = (None, false);
+            }
+        }
+        self.rebuild(cx.world);
+        if self.front.get() {
+            self.follow(cx);
+        }
+    }
+
+    fn event(&mut self, event: &Event, cx: &mut Cx<'_>) {
+        match event {
+            Event::Answer(answered) => self.answered(answered, cx),
+            Event::Woke(Timer::Pane) => match self.pending.clone() {
+                Some((key, due)) if due <= cx.now.since => self.look(key, None, cx),
+                Some((_, due)) => cx.wake(due - cx.now.since, Timer::Pane),
+                None => {}
+            },
+            Event::Terminal(key, loopsy_shared::client::Attached::Exit(exit)) => {
+                self.shells.ended(key, exit, cx.now.wall);
+            }
+            _ => {}
+        }
+        for pane in &mut self.panes {
+            pane.show(self.front.get() && self.current.as_ref() == Some(pane.key()));
+            pane.event(event, cx);
+        }
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        self.pane().map(Pane::scopes).unwrap_or_default()
+    }
+
+    fn why_not(&self, command: Command, world: &World) -> Option<String> {
+        let here = matches!(self.selected(), Some(Item::Open(_)));
+        match command {
+            Command::Stop if !here => Some("Nothing is open in this row: select a terminal to close it.".to_owned()),
+            Command::Type | Command::New if !world.is_up() => Some("The daemon of this machine does not answer: no terminal can be reached.".to_owned()),
+            Command::Type if !here => None,
+            Command::Type => self.pane().and_then(|pane| pane.why_not(command)),
+            Command::Fit | Command::Older | Command::Select | Command::Copy | Command::Leave | Command::Zoom => match self.pane() {
+                Some(pane) => pane.why_not(command),
+                None => Some("No terminal is shown: select one, or `t` opens a new one.".to_owned()),
+            },
+            _ => None,
+        }
+    }
+
+    fn status(&self, world: &World) -> String {
+        match self.pane() {
+            Some(pane) => pane.status(),
+            None => self.shells.status(world),
+        }
+    }
+
+    fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        self.front.set(true);
+        self.draw(area, canvas);
+    }
+
+    fn state(&self) -> Value {
+        json!({ "zoom": self.zoom })
+    }
+
+    fn restore(&mut self, state: &Value) {
+        self.zoom = state["zoom"] == true;
+    }
+}
+
+#[cfg(test)]
+mod tests;

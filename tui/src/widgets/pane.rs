@@ -26,6 +26,7 @@ impl Pane<'_> {
     pub(crate) fn draw(self, area: Rect, canvas: &mut Canvas<'_>) -> Rect {
         let area = area.intersection(canvas.buf.area);
         Clear.render(area, canvas.buf);
+        canvas.buf.set_style(area, canvas.look.screen());
         if area.width < 2 || area.height < 2 {
             return Rect { width: 0, height: 0, ..area };
         }

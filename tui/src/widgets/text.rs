@@ -47,7 +47,7 @@ pub(crate) fn pad_left(text: &str, columns: usize) -> String {
     out
 }
 
-/// Lines of at most so many columns, broken between words where there are any. Line ends are kept, everything else is made inert.
+/// Lines of at most so many columns, broken at blanks where there are any. Line ends are kept, everything else is made inert.
 pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
     let mut lines = Vec::new();
@@ -55,21 +55,24 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
         let line = inert(line);
         let mut row = String::new();
         let mut used = 0;
-        for word in line.split_word_bounds() {
-            let wide = width(word);
+        for word in line.split_inclusive(' ') {
+            let wide = width(word.trim_end_matches(' '));
             if used + wide > columns && used > 0 && wide <= columns {
+                row.truncate(row.trim_end_matches(' ').len());
                 lines.push(std::mem::take(&mut row));
                 used = 0;
-                if word.chars().all(|c| c == ' ') {
-                    continue;
-                }
             }
             for grapheme in word.graphemes(true) {
-                if used + grapheme.width() > columns {
+                let wide = width(grapheme);
+                if used + wide > columns {
                     lines.push(std::mem::take(&mut row));
                     used = 0;
+                    // A blank that does not fit any more is the line's end.
+                    if grapheme == " " {
+                        continue;
+                    }
                 }
-                used += grapheme.width();
+                used += wide;
                 row.push_str(grapheme);
             }
         }

@@ -1,0 +1,375 @@
+//! The tab: keys lead to effects, and it looks as it should.
+
+use bytes::Bytes;
+use loopsy_shared::{
+    api::terminals::{TerminalExit, TerminalInfo, TerminalSize, Terminals},
+    client::Attached,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    effect::{Effect, Timer},
+    event::{Event, Failure},
+    input::{Input, Press},
+    request::{Answer, Request},
+    testing::{Harness, NOON, typical},
+    world::TerminalKey,
+};
+
+fn terminal(id: &str, name: &str) -> Value {
+    json!({
+        "id": format!("{id}-0000-4000-8000-000000000000"), "name": name, "command": format!("/bin/{name}"), "cwd": "/home/leo", "pid": 41, "size": {"cols": 80, "rows": 24},
+        "createdAt": NOON - 60_000, "viewers": 0, "offset": 0, "principal": "admin",
+    })
+}
+
+fn info(value: &Value) -> TerminalInfo {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn key(node: Option<&str>, id: &str) -> TerminalKey {
+    TerminalKey { node: node.map(|node| format!("{node}-id").as_str().into()), id: format!("{id}-0000-4000-8000-000000000000").as_str().into() }
+}
+
+/// A fleet with these terminals here; the tab is open, peers have answered.
+fn open(terminals: &[Value]) -> Harness {
+    let mut fleet = typical();
+    fleet["terminals"] = json!(terminals);
+    let mut harness = Harness::with(fleet);
+    harness.keys("6");
+    harness.answer("ListTerminals", Ok(Answer::ListTerminals(Box::new(Terminals { terminals: vec![info(&terminal("bbbb0000", "zsh"))] }))));
+    harness.answer("ListTerminals", Err(Failure { message: "no".to_owned(), code: Some(1004), status: Some(403) }));
+    harness.later(200);
+    harness.event(Event::Woke(Timer::Pane));
+    harness
+}
+
+fn typical_tab() -> Harness {
+    let mut task = terminal("cccc0000", "claude");
+    task["taskId"] = json!("7f3a0000-0000-4000-8000-000000000001");
+    let mut ended = terminal("dddd0000", "vim");
+    (ended["exit"], ended["endedAt"]) = (json!({"exitCode": 3}), json!(NOON));
+    open(&[terminal("aaaa0000", "bash"), task, ended])
+}
+
+fn says(harness: &mut Harness, key: &TerminalKey, size: (u16, u16), text: &str) {
+    let value = terminal("aaaa0000", "bash");
+    harness.event(Event::Terminal(key.clone(), Attached::Hello { terminal: Box::new(info(&value)), owner: false }));
+    harness.event(Event::Terminal(key.clone(), Attached::Snapshot { size: TerminalSize { cols: size.0, rows: size.1 }, lost: 0 }));
+    harness.event(Event::Terminal(key.clone(), Attached::Drawn(Bytes::copy_from_slice(text.as_bytes()))));
+}
+
+fn prints(harness: &mut Harness, key: &TerminalKey, text: &str) {
+    harness.event(Event::Terminal(key.clone(), Attached::Printed(Bytes::copy_from_slice(text.as_bytes()))));
+}
+
+fn raw(harness: &mut Harness, name: &str, bytes: &[u8]) {
+    harness.event(Event::Input(Input::Key(Press { key: name.parse().unwrap(), raw: bytes.to_vec(), alone: true })));
+}
+
+/// What was typed into it, in all; forgotten then.
+fn typed(harness: &mut Harness) -> String {
+    let mut all = Vec::new();
+    harness.effects.retain(|effect| {
+        if let Effect::Type(_, bytes) = effect {
+            all.extend_from_slice(bytes);
+        }
+        !matches!(effect, Effect::Type(..))
+    });
+    String::from_utf8(all).unwrap()
+}
+
+#[test]
+fn a_terminal_is_watched_and_typed_into_and_left() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    assert!(harness.effects.contains(&Effect::Attach { terminal: bash.clone(), size: None, scrollback: 5000 }), "{:?}", harness.effects);
+    says(&mut harness, &bash, (80, 24), "leo@leo ~ % ");
+    assert!(harness.text(120, 40).contains("leo@leo ~ %"));
+    harness.keys("i");
+    raw(&mut harness, "l", b"l");
+    raw(&mut harness, "Q", b"Q");
+    raw(&mut harness, "ctrl-c", b"\x03");
+    raw(&mut harness, "up", b"\x1b[A");
+    prints(&mut harness, &bash, "\x1b[?1h");
+    raw(&mut harness, "up", b"\x1b[A");
+    assert_eq!(typed(&mut harness), "lQ\x03\x1b[A\x1bOA");
+    assert!(harness.text(120, 40).contains("INPUT"));
+    assert!(!harness.effects.contains(&Effect::Quit));
+    // Ctrl-] leaves; once more sends it and types on.
+    harness.keys("ctrl-]");
+    assert!(harness.text(120, 40).contains(" NAV "));
+    assert_eq!(typed(&mut harness), "");
+    harness.keys("ctrl-] x");
+    assert_eq!(typed(&mut harness), "\u{1d}x");
+}
+
+#[test]
+fn the_size_is_taken_once_and_only_by_who_types_on_the_whole_screen() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 30), "$ ");
+    harness.screen(80, 24);
+    harness.event(Event::Woke(Timer::Resize));
+    assert!(!harness.effects.iter().any(|effect| matches!(effect, Effect::Size(..))), "watching never resizes");
+    assert!(harness.text(80, 24).contains("80x30 cropped"), "{}", harness.text(80, 24));
+    harness.keys("i");
+    harness.screen(80, 24);
+    harness.event(Event::Woke(Timer::Resize));
+    harness.keys("ctrl-] =");
+    harness.screen(80, 24);
+    let sizes = |harness: &Harness| harness.effects.iter().filter(|effect| matches!(effect, Effect::Size(..))).cloned().collect::<Vec<_>>();
+    assert_eq!(sizes(&harness), [Effect::Size(bash.clone(), TerminalSize { cols: 78, rows: 19 })]);
+    harness.event(Event::Terminal(bash.clone(), Attached::Owner(true)));
+    harness.event(Event::Terminal(bash.clone(), Attached::Resize(TerminalSize { cols: 78, rows: 19 })));
+    harness.keys("i");
+    harness.screen(80, 24);
+    harness.event(Event::Woke(Timer::Resize));
+    assert_eq!(sizes(&harness).len(), 1, "an equal size is not asked for again");
+}
+
+#[test]
+fn scrolling_stands_still_and_says_what_is_below() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    let lines: String = (1..=100).map(|line| format!("line {line}\r\n")).collect();
+    says(&mut harness, &bash, (80, 24), &lines);
+    harness.screen(120, 40);
+    harness.keys("tab g");
+    let top = harness.text(120, 40);
+    assert!(top.contains("line 1 ") && !top.contains("new output below"), "{top}");
+    prints(&mut harness, &bash, "more\r\nmore\r\n");
+    let still = harness.text(120, 40);
+    assert!(still.contains("line 1 ") && still.contains("new output below") && still.contains("scrolled -"), "{still}");
+    harness.keys("G");
+    assert!(harness.text(120, 40).contains("more") && !harness.text(120, 40).contains("new output below"));
+    harness.keys("k k i x");
+    assert_eq!(typed(&mut harness), "x");
+    assert!(!harness.text(120, 40).contains("scrolled"), "typing goes to the end");
+}
+
+#[test]
+fn what_is_selected_is_copied_with_wrapped_lines_joined() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (20, 6), &format!("{}tail   \r\nsecond line\r\nthird", "abcdefghij".repeat(2)));
+    harness.screen(120, 40);
+    let copied = |harness: &mut Harness| {
+        let at = harness.effects.iter().rposition(|effect| matches!(effect, Effect::Copy(_))).expect("copied");
+        let Effect::Copy(text) = harness.effects.remove(at) else { unreachable!() };
+        text
+    };
+    harness.keys("y");
+    assert_eq!(copied(&mut harness), "third");
+    harness.keys("v g V j j y");
+    assert_eq!(copied(&mut harness), "abcdefghijabcdefghijtail\nsecond line");
+    harness.keys("v g j j w v $ y");
+    assert_eq!(copied(&mut harness), "line");
+    harness.keys("v g l l ctrl-v j l y");
+    assert_eq!(copied(&mut harness), "cd\nil");
+    harness.keys("v esc y");
+    assert_eq!(copied(&mut harness), "third");
+}
+
+#[test]
+fn a_search_goes_through_the_lines_above() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    let lines: String = (1..=60).map(|line| if line % 20 == 0 { format!("Warning {line}\r\n") } else { format!("line {line}\r\n") }).collect();
+    says(&mut harness, &bash, (80, 10), &lines);
+    harness.screen(120, 40);
+    harness.keys("tab /");
+    harness.types("warn");
+    assert!(harness.text(120, 40).contains("/warn_ 3 of 3"), "{}", harness.text(120, 40));
+    harness.keys("enter n n");
+    let first = harness.text(120, 40);
+    assert!(first.contains("/warn 1 of 3") && first.contains("Warning 20"), "{first}");
+    harness.keys("N");
+    assert!(harness.text(120, 40).contains("/warn 2 of 3"));
+    harness.keys("y");
+    assert!(harness.effects.contains(&Effect::Copy("Warning 40".to_owned())));
+    harness.keys("esc");
+    assert!(!harness.text(120, 40).contains("/warn"));
+    harness.keys("/");
+    harness.types("WARN");
+    assert!(harness.text(120, 40).contains("nothing found"));
+}
+
+#[test]
+fn a_paste_that_would_run_line_by_line_is_asked_about() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.keys("i");
+    let paste = |harness: &mut Harness, text: &str| harness.event(Event::Input(Input::Paste(text.to_owned())));
+    paste(&mut harness, "one line");
+    assert_eq!(typed(&mut harness), "one line");
+    paste(&mut harness, "rm a\nrm b\n");
+    assert_eq!(typed(&mut harness), "");
+    assert!(harness.text(80, 24).contains("every line end counts as Enter"), "{}", harness.text(80, 24));
+    harness.keys("enter");
+    assert_eq!(typed(&mut harness), "");
+    paste(&mut harness, "rm a\nrm b\n");
+    harness.types("P");
+    assert_eq!(typed(&mut harness), "rm a\rrm b\r");
+    prints(&mut harness, &bash, "\x1b[?2004h");
+    paste(&mut harness, "a\nb\x1b[201~");
+    assert_eq!(typed(&mut harness), "\x1b[200~a\rb[201~\x1b[201~");
+}
+
+#[test]
+fn a_terminal_is_opened_where_the_person_said_and_typed_into() {
+    let mut harness = typical_tab();
+    harness.keys("t");
+    harness.keys("right tab");
+    harness.types("cargo test 'a b'");
+    harness.keys("tab");
+    harness.types("/tmp");
+    harness.keys("enter");
+    let asked = harness.effects.iter().rev().find_map(|effect| match effect {
+        Effect::Call { at, request: Request::OpenTerminal(request), .. } => Some((at.clone(), request.clone())),
+        _ => None,
+    });
+    let (at, request) = asked.expect("asked");
+    assert_eq!(at.as_ref().map(|at| at.as_str()), Some("ci-box-id"));
+    assert_eq!((request.command.as_deref(), request.args.join(","), request.cwd.as_deref()), (Some("cargo"), "test,a b".to_owned(), Some("/tmp")));
+    assert_eq!((request.cols, request.rows), (Some(78), Some(19)));
+    harness.answer("OpenTerminal", Ok(Answer::OpenTerminal(Box::new(info(&terminal("eeee0000", "cargo"))))));
+    let new = key(Some("ci-box"), "eeee0000");
+    assert!(
+        harness.effects.contains(&Effect::Attach { terminal: new.clone(), size: Some(TerminalSize { cols: 78, rows: 19 }), scrollback: 5000 }),
+        "{:?}",
+        harness.effects
+    );
+    harness.keys("x");
+    assert_eq!(typed(&mut harness), "x");
+    assert!(harness.text(80, 24).contains("ci-box: cargo"));
+}
+
+#[test]
+fn closing_asks_and_enter_is_no() {
+    let mut harness = typical_tab();
+    harness.requests();
+    harness.keys("x");
+    let question = harness.text(80, 24);
+    assert!(question.contains("Close leo: bash?") && question.contains("/bin/bash"), "{question}");
+    harness.keys("enter");
+    assert!(harness.requests().is_empty());
+    harness.keys("x");
+    harness.types("X");
+    let requests = harness.requests();
+    assert!(matches!(&requests[..], [(None, Request::CloseTerminal(_))]), "{requests:?}");
+    // What has ended is only forgotten.
+    harness.keys("j j x");
+    assert!(matches!(&harness.requests()[..], [(None, Request::CloseTerminal(_))]));
+}
+
+#[test]
+fn a_program_that_ended_takes_no_keys_and_a_lost_connection_comes_back() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.keys("i");
+    harness.event(Event::Terminal(bash.clone(), Attached::Lost("reset".to_owned())));
+    assert!(harness.text(120, 40).contains("connection lost, trying again"));
+    harness.event(Event::Terminal(bash.clone(), Attached::Hello { terminal: Box::new(info(&terminal("aaaa0000", "bash"))), owner: true }));
+    prints(&mut harness, &bash, "and on");
+    assert!(harness.text(120, 40).contains("$ and on") && !harness.text(120, 40).contains("lost"));
+    harness.event(Event::Terminal(bash.clone(), Attached::Exit(TerminalExit { exit_code: Some(7), signal: None })));
+    harness.event(Event::TerminalEnd(bash, None));
+    harness.types("Qx");
+    assert_eq!(typed(&mut harness), "");
+    assert!(!harness.effects.contains(&Effect::Quit));
+    let text = harness.text(120, 40);
+    assert!(text.contains("ended with code 7") && text.contains("$ and on"), "{text}");
+}
+
+#[test]
+fn only_the_screens_looked_at_last_are_kept() {
+    let all: Vec<Value> = (0..8).map(|at| terminal(&format!("aaaa000{at}"), "sh")).collect();
+    let mut harness = open(&all);
+    for _ in 0..7 {
+        harness.keys("j");
+        harness.later(200);
+        harness.event(Event::Woke(Timer::Pane));
+    }
+    let count = |wanted: fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
+    assert_eq!(count(|effect| matches!(effect, Effect::Attach { .. })), 8);
+    assert_eq!(count(|effect| matches!(effect, Effect::Detach(_))), 4);
+}
+
+#[test]
+fn an_update_that_is_held_back_is_shown_in_the_end() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "old");
+    prints(&mut harness, &bash, "\x1b[?2026h\r\x1b[Knew");
+    assert!(harness.text(120, 40).contains("old"));
+    harness.app.take_dirty();
+    prints(&mut harness, &bash, "er");
+    assert!(!harness.app.take_dirty(), "nothing of it can be seen yet");
+    harness.later(150);
+    harness.event(Event::Woke(Timer::Pane));
+    assert!(harness.text(120, 40).contains("newer"));
+}
+
+#[test]
+fn pictures() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| {
+        let hostile = "evil\u{1b}[31m\u{202e}name \u{26a0}\u{fe0f} 界界界 with very much text in it that is longer than any column";
+        let cases: Vec<(&str, fn(&str) -> Harness)> = vec![
+            ("empty", |_| {
+                let mut fleet = typical();
+                fleet["peers"] = json!([]);
+                let mut harness = Harness::with(fleet);
+                harness.keys("6");
+                harness
+            }),
+            ("typical", |_| {
+                let mut harness = typical_tab();
+                says(&mut harness, &key(None, "aaaa0000"), (80, 24), "leo@leo loopsy % cargo test -q\r\nrunning 212 tests\r\n\x1b[33mwarning\x1b[0m: unused import: `std::fmt`\r\n");
+                harness
+            }),
+            ("input", |_| {
+                let mut harness = typical_tab();
+                says(&mut harness, &key(None, "aaaa0000"), (80, 24), "leo@leo loopsy % ");
+                harness.keys("i");
+                harness
+            }),
+            ("overflow", |hostile| {
+                let all: Vec<Value> = (0..300)
+                    .map(|at| {
+                        let mut one = terminal(&format!("aaaa{at:04}"), hostile);
+                        one["createdAt"] = json!(NOON + at);
+                        one
+                    })
+                    .collect();
+                let mut harness = open(&all);
+                let lines: String = (0..200).map(|at| format!("{at} {hostile}\r\n")).collect();
+                says(&mut harness, &key(None, "aaaa0000"), (200, 60), &lines);
+                harness.screen(80, 24);
+                harness.keys("j tab k tab k");
+                harness
+            }),
+            ("error", |_| {
+                let mut harness = typical_tab();
+                says(&mut harness, &key(None, "aaaa0000"), (80, 24), "leo@leo loopsy % ");
+                harness.event(Event::Terminal(key(None, "aaaa0000"), Attached::Lost("Connection reset by peer".to_owned())));
+                harness.event(Event::Fleet(Box::new(loopsy_shared::client::Watched::Lost("connection refused".to_owned()))));
+                harness
+            }),
+            ("refused", |_| {
+                let mut harness = typical_tab();
+                harness.keys("G k k");
+                harness
+            }),
+        ];
+        for (name, make) in cases {
+            for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
+                insta::assert_snapshot!(format!("terminal_{name}_{columns}x{rows}"), make(hostile).screen(columns, rows));
+            }
+        }
+    });
+}
