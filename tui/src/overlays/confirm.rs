@@ -100,7 +100,8 @@ impl Overlay for Confirm {
         let place = centred(area, 64, lines.len() as u16 + 5);
         let inside = Pane { title: &self.title, focused: true, input: true, note: "" }.draw(place, canvas);
         let mut row = 0;
-        for line in &lines {
+        // In a small window the text gives way: the answer is always to be seen.
+        for line in lines.iter().take(usize::from(inside.height.saturating_sub(2))) {
             put(canvas.buf, inside, 1, row, line, canvas.look.style(Role::Text));
             row += 1;
         }

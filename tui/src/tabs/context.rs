@@ -7,11 +7,7 @@ use std::{
 };
 
 use loopsy_shared::{
-    api::{
-        context::{ContextEntry, ListContext},
-        events::Topic,
-        peers::PeerStatus,
-    },
+    api::{context::ContextEntry, events::Topic, peers::PeerStatus},
     id::NodeId,
     text::{bytes, inert},
     time::Millis,
@@ -32,6 +28,7 @@ use crate::{
 mod answers;
 mod edit;
 mod forms;
+mod keys;
 mod pretty;
 #[cfg(test)]
 mod tests;
@@ -83,92 +80,6 @@ pub(crate) struct Context {
     broadcast: Rc<RefCell<Option<forms::Broadcast>>>,
     /// An import leaves keys alone that exist.
     careful: Rc<Cell<bool>>,
-}
-
-impl Context {
-    /// All entries of the node that is shown.
-    fn entries<'a>(&'a self, world: &'a World) -> Option<&'a BTreeMap<String, ContextEntry>> {
-        match &self.node {
-            None => Some(&world.context),
-            Some(node) => self.far.get(node).map(|far| &far.entries),
-        }
-    }
-
-    fn entry<'a>(&'a self, world: &'a World) -> Option<&'a ContextEntry> {
-        self.entries(world)?.get(self.list.selected(&self.rows)?)
-    }
-
-    /// What is filtered by, when it names the beginning of keys: it ends in `/`.
-    fn prefix(&self) -> Option<&str> {
-        Some(self.list.pattern()).filter(|pattern| pattern.ends_with('/'))
-    }
-
-    fn refresh(&mut self, world: &World) {
-        // A peer that was removed has no keys any more.
-        if self.node.as_ref().is_some_and(|node| !world.peers.contains_key(node)) {
-            self.node = None;
-        }
-        self.far.retain(|node, _| world.peers.contains_key(node));
-        let mut entries: Vec<&ContextEntry> = self.entries(world).into_iter().flat_map(BTreeMap::values).collect();
-        entries = match self.prefix() {
-            Some(prefix) => entries.into_iter().filter(|entry| entry.key.starts_with(prefix)).collect(),
-            None => self.list.filtered(entries, |entry| entry.key.clone()),
-        };
-        self.list.order(&mut entries, |column, a, b| match column {
-            "SIZE" => a.value.len().cmp(&b.value.len()),
-            "UNTIL" => a.expires_at.unwrap_or(Millis::MAX).cmp(&b.expires_at.unwrap_or(Millis::MAX)),
-            "FROM" => world.name_of_id(&a.from_node_id).cmp(world.name_of_id(&b.from_node_id)),
-            "SET" => a.updated_at.cmp(&b.updated_at),
-            _ => a.key.cmp(&b.key),
-        });
-        self.rows = entries.into_iter().map(|entry| entry.key.clone()).collect();
-    }
-
-    /// This machine, then every peer that has a key for us.
-    fn nodes(world: &World) -> Vec<Option<NodeId>> {
-        let peers = world.known_peers();
-        std::iter::once(None).chain(peers.into_iter().filter(|peer| peer.trusted).map(|peer| Some(peer.node_id.clone()))).collect()
-    }
-
-    fn turn(&mut self, forwards: bool, cx: &mut Cx<'_>) {
-        let nodes = Self::nodes(cx.world);
-        if nodes.len() < 2 {
-            return cx.note("There is no other machine yet. 7 pairs one.");
-        }
-        let at = nodes.iter().position(|node| *node == self.node).unwrap_or(0);
-        let to = (at + if forwards { 1 } else { nodes.len() - 1 }) % nodes.len();
-        self.node.clone_from(&nodes[to]);
-        self.top.set(0);
-        self.read(cx);
-        self.refresh(cx.world);
-    }
-
-    /// Reads a peer's keys anew; those of this machine are always fresh.
-    fn read(&mut self, cx: &mut Cx<'_>) {
-        let Some(node) = &self.node else { return };
-        let far = self.far.entry(node.clone()).or_default();
-        if cx.world.is_up() && !far.asked {
-            far.asked = true;
-            cx.call(Some(node), ListContext { prefix: None });
-        }
-    }
-
-    fn scroll(&self, command: Command) -> bool {
-        let (top, page) = (self.top.get(), self.height.get().max(2));
-        self.top.set(match command {
-            Command::Up => top.saturating_sub(1),
-            Command::Down => top.saturating_add(1),
-            Command::PageUp => top.saturating_sub(page - 1),
-            Command::PageDown => top.saturating_add(page - 1),
-            Command::HalfUp => top.saturating_sub(page / 2),
-            Command::HalfDown => top.saturating_add(page / 2),
-            Command::Top => 0,
-            // The view knows where the end is.
-            Command::End => usize::MAX,
-            _ => return false,
-        });
-        true
-    }
 }
 
 impl Tab for Context {
@@ -250,14 +161,17 @@ impl Tab for Context {
 
     fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
         // What was remembered of the last time was never read in this one.
-        if front && self.node.as_ref().is_some_and(|node| self.far.get(node).is_none_or(|far| far.read.is_none())) {
-            self.read(cx);
+        if front {
+            self.read_first(cx);
         }
     }
 
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
         if matches!(news, News::All | News::Topic(Topic::Context | Topic::Peers)) {
             self.refresh(cx.world);
+        }
+        if matches!(news, News::All) {
+            self.read_first(cx);
         }
         // An answer that was on its way when the daemon went does not come.
         if matches!(news, News::Link) {
@@ -332,31 +246,5 @@ impl Tab for Context {
             self.list.select(key.to_owned(), &self.rows);
         }
         self.shape = state["view"].as_str().map(Shape::named).unwrap_or_default();
-    }
-}
-
-impl Context {
-    /// Commands about the selected key. Whether they can be done was asked before.
-    fn of_entry(&mut self, command: Command, cx: &mut Cx<'_>) {
-        let Some(entry) = self.entry(cx.world) else { return cx.nothing_to_see() };
-        let node = self.node.as_ref();
-        match command {
-            Command::Copy => cx.copy(entry.value.as_str()),
-            Command::CopyOther => cx.copy(entry.key.as_str()),
-            Command::Stop => forms::delete(node, entry, cx),
-            Command::Ttl => forms::ttl(node, entry, cx),
-            Command::Broadcast => forms::broadcast(node, entry, self.broadcast.clone(), cx),
-            Command::Edit => {
-                let (node, entry) = (self.node.clone(), entry.clone());
-                self.edits.begin(node, &entry, cx);
-            }
-            _ => cx.nothing_to_see(),
-        }
-    }
-
-    fn export(&self, cx: &mut Cx<'_>) {
-        let Some(entries) = self.entries(cx.world) else { return };
-        let shown: Vec<ContextEntry> = self.rows.iter().filter_map(|key| entries.get(key)).cloned().collect();
-        forms::export(shown, cx);
     }
 }

@@ -86,7 +86,12 @@ impl Overview {
     /// Newest first.
     fn refresh_activity(&mut self, world: &World) {
         let lines: Vec<_> = world.activity.iter().rev().collect();
-        self.told = self.activity.filtered(lines, |line| format!("{} {}", line.node.as_deref().unwrap_or(world.here()), line.text)).into_iter().map(|line| line.number).collect();
+        self.told = self
+            .activity
+            .filtered(lines, |line| format!("{} {}", line.node.as_deref().unwrap_or(world.here()), line.text))
+            .into_iter()
+            .map(|line| line.number)
+            .collect();
     }
 
     fn refresh(&mut self, world: &World) {
@@ -272,6 +277,9 @@ impl Tab for Overview {
                     (Command::Message, None) => Some("Messages go to other machines: select one of them first.".to_owned()),
                     (Command::New | Command::Shell, Some(peer)) if peer.status == PeerStatus::Offline => {
                         Some(format!("`{}` does not answer at the moment; 2 shows why.", loopsy_shared::text::inert(&peer.hostname)))
+                    }
+                    (Command::Message | Command::New | Command::Shell, Some(peer)) if !peer.trusted => {
+                        Some(format!("This machine has no key for `{}`. P pairs with it.", loopsy_shared::text::inert(&peer.hostname)))
                     }
                     _ => None,
                 }

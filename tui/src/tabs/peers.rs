@@ -3,8 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use loopsy_shared::{
-    api::peers::{Diagnosis, PeerInfo, PeerStatus},
-    client::authority,
+    api::peers::{PeerInfo, PeerStatus},
     id::{NodeId, TransferId},
     text::inert,
 };
@@ -17,13 +16,14 @@ use crate::{
     event::Event,
     input::{Input, Mouse, MouseKind},
     keymap::Command,
-    overlays::{live::Filler, output, text::Text},
-    widgets::{list::List, node},
+    overlays::{live::Filler, output},
+    widgets::list::List,
     world::{News, World, standing::Standing},
 };
 
 mod address;
 mod answers;
+mod commands;
 mod forms;
 #[cfg(test)]
 mod tests;
@@ -109,22 +109,6 @@ impl Peers {
             (Pane::Table, false) | (Pane::Recent, false) => Pane::Details,
             _ => Pane::Table,
         };
-    }
-
-    fn diagnosed(&mut self, node: &NodeId, result: Result<&Diagnosis, &str>, cx: &mut Cx<'_>) {
-        let name = inert(cx.world.name_of(Some(node))).into_owned();
-        match self.checks.remove(node).filter(Filler::is_open) {
-            Some(filler) => filler.fill(format!("The way to {name}"), answers::steps(result)),
-            // The box was closed meanwhile: the outcome is not lost.
-            None => answers::tell(&name, result, cx),
-        }
-    }
-
-    fn ran(&mut self, number: u64, result: &Result<loopsy_shared::api::execute::ExecuteEvent, String>, cx: &mut Cx<'_>) {
-        let Some((good, text)) = output::told(result) else { return cx.nothing_to_see() };
-        let Some(run) = self.runs.borrow_mut().remove(&number).filter(|run| !run.watch.is_open()) else { return };
-        let text = format!("{}: {text}", run.title);
-        if good { cx.good(text) } else { cx.bad(text) }
     }
 }
 
@@ -277,7 +261,8 @@ impl Tab for Peers {
     fn status(&self, world: &World) -> String {
         let (online, all) = world.peer_counts();
         let filter = if self.list.pattern().is_empty() { "none".to_owned() } else { inert(self.list.pattern()).into_owned() };
-        let plain: Vec<_> = world.peers.values().filter(|peer| peer.trusted && !peer.candidate && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
+        let plain: Vec<_> =
+            world.peers.values().filter(|peer| peer.trusted && !peer.candidate && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
         let plain = match plain.as_slice() {
             [] => String::new(),
             [one] => format!(" | not encrypted: {}", inert(&one.hostname)),
@@ -301,39 +286,6 @@ impl Tab for Peers {
         }
         if let Some(selected) = state["selected"].as_str() {
             self.list.select(NodeId::from(selected), &self.rows);
-        }
-    }
-}
-
-impl Peers {
-    /// Commands about the selected peer. Whether they can be done was asked before.
-    fn of_peer(&mut self, command: Command, cx: &mut Cx<'_>) {
-        let Some(peer) = self.peer(cx.world) else { return cx.nothing_to_see() };
-        match command {
-            Command::Open => {
-                let lines = node::for_box(node::of_peer(cx.world, peer, cx.now.wall));
-                cx.open(Text::new(peer.hostname.as_str(), lines));
-            }
-            Command::Refresh => {
-                cx.note(format!("Trying {}.", peer.hostname));
-                let node = peer.node_id.clone();
-                cx.call(Some(&node), loopsy_shared::api::health::GetStatus::default());
-            }
-            Command::Diagnose => {
-                let node = peer.node_id.clone();
-                let filler = forms::check(peer, cx);
-                self.checks.insert(node, filler);
-            }
-            Command::Stop => forms::remove(peer, cx),
-            Command::Run => forms::run(peer, self.runs.clone(), cx),
-            Command::Send => forms::send(peer, cx),
-            Command::Pull => forms::pull(peer, cx),
-            Command::Rights => forms::rights(peer, cx),
-            Command::Shell => cx.visit(Visit::NewTerminal(Some(peer.node_id.clone()))),
-            Command::Message => cx.visit(Visit::Message(peer.node_id.clone())),
-            Command::Copy => cx.copy(authority(&peer.address, peer.port)),
-            Command::CopyOther => cx.copy(peer.node_id.as_str()),
-            _ => cx.nothing_to_see(),
         }
     }
 }

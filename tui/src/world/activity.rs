@@ -77,7 +77,9 @@ impl World {
             let about = About { task: Some(TaskKey { node: node.clone(), id }), node, ..About::default() };
             lines.push((approval.asked_at, about, told_approval(approval.task_id.short(), &approval.tool)));
         }
-        lines.extend(self.context.values().map(|entry| (entry.updated_at, self.about_entry(entry), self.told_entry(entry))));
+        let mut entries: Vec<&ContextEntry> = self.context.values().collect();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.updated_at));
+        lines.extend(entries.into_iter().take(BEFORE).map(|entry| (entry.updated_at, self.about_entry(entry), self.told_entry(entry))));
         lines.extend(self.transfers.values().map(|transfer| (transfer.ended_at.unwrap_or(transfer.started_at), self.about_transfer(transfer), told(transfer))));
         for peer in self.peers.values().filter(|peer| peer.status == PeerStatus::Offline && !peer.candidate) {
             let about = About { node: Some(peer.node_id.clone()), ..About::default() };
@@ -121,7 +123,8 @@ impl World {
     }
 
     fn about_entry(&self, entry: &ContextEntry) -> About {
-        About { peer: self.peers.keys().find(|id| id.as_str() == entry.from_node_id).cloned(), ..About::default() }
+        let writer = NodeId::from(entry.from_node_id.as_str());
+        About { peer: self.peers.contains_key(&writer).then_some(writer), ..About::default() }
     }
 
     fn told_entry(&self, entry: &ContextEntry) -> String {

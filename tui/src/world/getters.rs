@@ -1,7 +1,12 @@
 //! What views ask of the fleet, node by node.
 
 use loopsy_shared::{
-    api::{ai_tasks::TaskInfo, approvals::Approval, peers::{PeerInfo, PeerStatus}, transfers::TransferInfo},
+    api::{
+        ai_tasks::TaskInfo,
+        approvals::Approval,
+        peers::{PeerInfo, PeerStatus},
+        transfers::TransferInfo,
+    },
     id::NodeId,
     text::inert,
 };
@@ -32,7 +37,10 @@ impl World {
 
     /// How many peers are online, and how many there are.
     pub(crate) fn peer_counts(&self) -> (usize, usize) {
-        self.peers.values().filter(|peer| !peer.candidate).fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
+        self.peers
+            .values()
+            .filter(|peer| !peer.candidate)
+            .fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
     }
 
     /// The tasks of a node, as far as they are known.
@@ -69,7 +77,7 @@ impl World {
         if self.node_id.as_ref().is_some_and(|here| here.as_str() == id) {
             return self.here();
         }
-        self.peers.values().find(|peer| peer.node_id.as_str() == id).map_or(id, |peer| peer.hostname.as_str())
+        self.peers.get(&NodeId::from(id)).map_or(id, |peer| peer.hostname.as_str())
     }
 
     /// Why nothing can be done while the local daemon does not answer; none when it does.

@@ -1,7 +1,7 @@
 //! What the keys of the context tab do, and how it looks.
 
 use insta::assert_snapshot;
-use loopsy_shared::api::context::{ContextEntries, ContextKey, DeleteContext, ImportContext, Imported, SetContext, Ttl};
+use loopsy_shared::api::context::{ContextEntries, ContextKey, DeleteContext, ImportContext, Imported, ListContext, SetContext, Ttl};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -221,7 +221,8 @@ fn a_broadcast_tells_of_every_peer() {
     assert!(harness.text(80, 24).contains("ci-box, nas") || harness.text(80, 24).contains("ci-box, studio-mac"), "{}", harness.text(80, 24));
     harness.effects.clear();
     harness.keys("B");
-    let asked: Vec<_> = harness.effects.iter().filter_map(|effect| if let Effect::Call { at, .. } = effect { at.as_ref().map(ToString::to_string) } else { None }).collect();
+    let asked: Vec<_> =
+        harness.effects.iter().filter_map(|effect| if let Effect::Call { at, .. } = effect { at.as_ref().map(ToString::to_string) } else { None }).collect();
     assert_eq!(asked, ["ci-box-id", "studio-mac-id"]);
     // The newest first: studio-mac fails, then ci-box takes it.
     harness.answer("SetContext", Err(failed(1004, 403)));
@@ -328,7 +329,7 @@ fn a_key_that_goes_leaves_the_selection_where_it_was() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Any keys, any news, any size: nothing panics, and what is selected is there.
     #[test]
     fn anything_may_happen(steps in proptest::collection::vec(any_step(), 0..60)) {
@@ -340,4 +341,23 @@ proptest! {
         // Whatever happened: a row is selected, unless a filter hides all of them.
         prop_assert!(text.contains("│>") || text.contains("  /"), "{text}");
     }
+}
+
+#[test]
+fn the_peer_that_was_looked_at_the_last_time_is_read_when_it_is_known() {
+    let mut harness = far();
+    harness.keys("j");
+    let state = harness.app.state();
+    let mut harness = Harness::new();
+    harness.app.restore(&state);
+    harness.fleet(crate::testing::typical());
+    let asked: Vec<_> = harness.requests().into_iter().filter(|(at, _)| at.is_some()).collect();
+    assert_eq!(asked, [(Some("ci-box-id".to_owned()), Request::from(ListContext { prefix: None }))]);
+    answer_nothing(&mut harness);
+}
+
+/// A peer that is gone before its keys came is no longer shown.
+fn answer_nothing(harness: &mut Harness) {
+    harness.fleet(json!({ "type": "peer-removed", "nodeId": "ci-box-id" }));
+    assert!(harness.text(80, 24).contains("Keys of this machine (3)") || harness.text(80, 24).contains("Keys of leo (3)"), "{}", harness.text(80, 24));
 }

@@ -76,7 +76,8 @@ fn keys(tab: &Context, area: Rect, canvas: &mut Canvas<'_>) {
             ("", None) => "No keys yet. Agents and machines share values here: n sets the first one.".to_owned(),
             ("", Some(Some(far))) if far.read.is_some() => "There are no keys on this machine. n sets one.".to_owned(),
             ("", Some(_)) if error.is_some() => String::new(),
-            ("", Some(_)) => "Its keys are being read.".to_owned(),
+            ("", Some(Some(far))) if far.asked => "Its keys are being read.".to_owned(),
+            ("", Some(_)) => "Its keys were not read yet. r reads them.".to_owned(),
             (filter, _) => format!("No key matches `{filter}`. Esc shows all. A filter that ends in / names a beginning."),
         };
         for (row, line) in (0..inside.height).zip(wrap(&text, columns_wide)) {
@@ -84,7 +85,9 @@ fn keys(tab: &Context, area: Rect, canvas: &mut Canvas<'_>) {
         }
         return;
     }
-    let columns: &[Column] = if area.width < 50 {
+    let columns: &[Column] = if area.width < 44 {
+        &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("FROM", 8)]
+    } else if area.width < 50 {
         &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("UNTIL", 6), Column::new("FROM", 8)]
     } else {
         &[Column::new("KEY", 0), Column::right("SIZE", 8), Column::new("UNTIL", 6), Column::new("FROM", 11), Column::new("SET", 6)]

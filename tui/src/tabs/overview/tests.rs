@@ -4,13 +4,13 @@ use insta::assert_snapshot;
 use proptest::prelude::*;
 use serde_json::json;
 
-use super::*;
 use crate::{
     effect::Effect,
     event::{Event, NoDaemon},
     testing::{
-        Harness, NOON, entry, peer, task,
+        Harness, NOON, entry,
         fleets::{any_step, crowded, lost, nothing, settle, step},
+        peer, task,
     },
 };
 
@@ -172,7 +172,7 @@ fn what_is_remembered_comes_back() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(40))]
+    #![proptest_config(ProptestConfig::with_cases(24))]
     /// Any keys, any news, any size: nothing panics, and what is selected is there.
     #[test]
     fn anything_may_happen(steps in proptest::collection::vec(any_step(), 0..60)) {
@@ -183,6 +183,19 @@ proptest! {
         let text = settle(&mut harness, "1");
         // Whatever happened: a row is selected, unless a filter hides all of them.
         prop_assert!(text.contains("│>") || text.contains("  /"), "{text}");
+    }
+}
+
+#[test]
+fn a_window_of_plain_characters_gets_no_others() {
+    let mut harness = Harness::typical();
+    harness.app.look.ascii = true;
+    for keys in ["1", "tab", "2", "tab", "R", "esc c", "esc 3", "v", "v tab", "B"] {
+        harness.keys(keys);
+        for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
+            let text = harness.text(columns, rows);
+            assert!(text.is_ascii(), "{keys}: {text}");
+        }
     }
 }
 

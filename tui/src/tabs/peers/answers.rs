@@ -1,7 +1,11 @@
 //! What became of what was asked.
 
 use loopsy_shared::{
-    api::peers::{Diagnosis, Verdict},
+    api::{
+        execute::ExecuteEvent,
+        peers::{Diagnosis, Verdict},
+    },
+    id::NodeId,
     text::inert,
 };
 
@@ -10,6 +14,7 @@ use crate::{
     app::Cx,
     event::Answered,
     look::Role,
+    overlays::{live::Filler, output},
     request::{Answer, Request},
 };
 
@@ -51,6 +56,24 @@ impl Peers {
             (request, Err(failure)) => cx.bad(format!("{} {}", what_failed(request), failure.message)),
             (_, Ok(_)) => {}
         }
+    }
+}
+
+impl Peers {
+    pub(super) fn diagnosed(&mut self, node: &NodeId, result: Result<&Diagnosis, &str>, cx: &mut Cx<'_>) {
+        let name = inert(cx.world.name_of(Some(node))).into_owned();
+        match self.checks.remove(node).filter(Filler::is_open) {
+            Some(filler) => filler.fill(format!("The way to {name}"), steps(result)),
+            // The box was closed meanwhile: the outcome is not lost.
+            None => tell(&name, result, cx),
+        }
+    }
+
+    pub(super) fn ran(&mut self, number: u64, result: &Result<ExecuteEvent, String>, cx: &mut Cx<'_>) {
+        let Some((good, text)) = output::told(result) else { return cx.nothing_to_see() };
+        let Some(run) = self.runs.borrow_mut().remove(&number).filter(|run| !run.watch.is_open()) else { return };
+        let text = format!("{}: {text}", run.title);
+        if good { cx.good(text) } else { cx.bad(text) }
     }
 }
 

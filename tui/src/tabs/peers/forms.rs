@@ -24,6 +24,9 @@ use crate::{
     },
 };
 
+/// Longest name that anybody is asked to type.
+const TYPED: usize = 24;
+
 /// `n`.
 pub(super) fn add(cx: &mut Cx<'_>) {
     let rows = vec![Row::line("Address", "host name or IP address, with :port if it is not 19532")];
@@ -39,11 +42,11 @@ pub(super) fn add(cx: &mut Cx<'_>) {
 /// `x`.
 pub(super) fn remove(peer: &PeerInfo, cx: &mut Cx<'_>) {
     let (name, node_id) = (inert(&peer.hostname).into_owned(), peer.node_id.clone());
-    let effect = format!(
-        "The keys of both directions end, and with them its jobs here and its connections. {name} stays away, also from the list of machines nearby, until you pair again."
-    );
+    let effect = "The keys of both directions end, its jobs here and its connections too. It stays away until you pair again.";
     let title = format!("Remove {name} ({})", authority(&peer.address, peer.port));
-    cx.open(Confirm::name(cx, &name, title, effect, move |cx| cx.call(None, RemovePeer { node_id })));
+    // A name that is too long to be typed is stood for by the beginning of its id.
+    let typed = if name.chars().count() <= TYPED { name.clone() } else { node_id.short().to_owned() };
+    cx.open(Confirm::name(cx, &typed, title, effect, move |cx| cx.call(None, RemovePeer { node_id })));
 }
 
 /// `x` on a transfer.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 
 use super::*;
-use crate::{event::Now, key::Key, keymap::Keymap, look::Look, world::World};
+use crate::{event::Now, input::Input, key::Key, keymap::Keymap, look::Look, world::World};
 
 fn drawn(list: &List<u32>, keys: &[u32], rows: u16) -> (usize, String) {
     let (asked, look, world, keymap) = (Count::new(0), Look::default(), World::new(String::new()), Keymap::default());
