@@ -79,8 +79,8 @@ pub(crate) struct Tasks {
     /// The one that was looked at last is the last.
     logs: VecDeque<(TaskKey, Log)>,
     screen: Option<(TaskKey, Pane)>,
-    /// A message to the agent is typed.
-    writing: Option<Field>,
+    /// A message to the agent of this task is typed.
+    writing: Option<(TaskKey, Field)>,
     drafts: VecDeque<(TaskKey, String)>,
     /// What is searched for in the log is typed.
     searching: Option<Field>,
@@ -98,8 +98,14 @@ impl Tasks {
         world.task(self.selected()?)
     }
 
+    /// Whether keys go to the agent's program. Then nothing else may come into its place, or they would mean something else all at once.
+    fn is_input(&self) -> bool {
+        self.focus == Focus::Pane && self.screen.as_ref().is_some_and(|(_, pane)| pane.typing() == Some(Typing::Pane))
+    }
+
     fn side_of(&self, task: &TaskInfo) -> Side {
         match self.side {
+            _ if self.is_input() => Side::Screen,
             _ if task.terminal_id.is_none() => Side::Log,
             Some(side) => side,
             None if task.status.is_ended() => Side::Log,
@@ -147,6 +153,9 @@ impl Tasks {
 
     /// Follows what is looked at, and nothing else.
     fn sync(&mut self, cx: &mut Cx<'_>) {
+        if self.front && self.is_input() {
+            return;
+        }
         let key = self.selected().filter(|_| self.front).cloned();
         let task = key.as_ref().and_then(|key| cx.world.task(key));
         let (mut log, mut terminal) = (None, None);
@@ -240,11 +249,11 @@ impl Tasks {
             return;
         }
         let draft = self.drafts.iter().find(|(known, _)| *known == key).map_or("", |(_, text)| text.as_str());
-        self.writing = Some(Field::lines().with(draft));
+        self.writing = Some((key.clone(), Field::lines().with(draft)));
     }
 
     fn keep_draft(&mut self) {
-        if let (Some(field), Some(key)) = (self.writing.take(), self.selected().cloned()) {
+        if let Some((key, field)) = self.writing.take() {
             self.set_draft(key, field.text().to_owned());
         }
     }
@@ -261,8 +270,7 @@ impl Tasks {
 
     /// Says what was typed to the agent. One that has ended goes on with its session.
     fn send(&mut self, cx: &mut Cx<'_>) {
-        let Some(key) = self.selected().cloned() else { return };
-        let text = self.writing.as_ref().map(|field| field.text().trim().to_owned()).unwrap_or_default();
+        let Some((key, text)) = self.writing.as_ref().map(|(key, field)| (key.clone(), field.text().trim().to_owned())) else { return };
         if text.is_empty() {
             return cx.note("There is nothing to send yet. Esc leaves.");
         }
@@ -398,6 +406,8 @@ impl Tab for Tasks {
                 self.refresh(cx);
             } else if let Some(pane) = self.pane() {
                 pane.act(command, cx);
+                // What happened meanwhile.
+                self.sync(cx);
             }
             return;
         }
@@ -466,6 +476,9 @@ impl Tab for Tasks {
                     log.standing = Standing::Idle;
                 }
                 self.following = None;
+                if let Some(pane) = self.pane() {
+                    pane.attach(None, cx);
+                }
                 self.sync(cx);
             }
             (Command::Back, _) => self.back(cx),
@@ -490,7 +503,7 @@ impl Tab for Tasks {
     }
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
-        if let Some(field) = &mut self.writing {
+        if let Some((_, field)) = &mut self.writing {
             match field.take(input) {
                 Outcome::Submit => self.send(cx),
                 Outcome::Leave => self.keep_draft(),
@@ -539,7 +552,9 @@ impl Tab for Tasks {
                 _ => return,
             };
             if let Some(log) = self.selected_log() {
-                (0..3).for_each(|_| drop(log.act(command)));
+                for _ in 0..3 {
+                    log.act(command);
+                }
             }
             return;
         }

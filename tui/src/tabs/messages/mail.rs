@@ -166,11 +166,6 @@ pub(super) struct Mail {
 }
 
 impl Mail {
-    /// This node's name, once it is known.
-    pub(super) fn own(&self) -> Option<&str> {
-        self.own.as_deref()
-    }
-
     /// All of them, oldest first.
     pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = &Message> {
         self.messages.values()
