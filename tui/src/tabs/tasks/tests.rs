@@ -351,6 +351,26 @@ fn without_the_daemon_nothing_is_asked() {
     assert!(harness.text(120, 40).contains("does not answer"));
 }
 
+#[test]
+fn what_was_looked_at_is_remembered() {
+    let mut harness = at_tasks();
+    harness.keys("j o /");
+    harness.types("raise");
+    harness.keys("enter");
+    let state = harness.app.state();
+    let mut again = Harness::typical();
+    let effects = again.app.restore(&state);
+    assert!(effects.contains(&Effect::Follow(Some((key(Some("studio-mac-id"), LIMIT), 0)))), "the restored tab is in front: {effects:?}");
+    let text = again.text(80, 24);
+    assert!(text.contains("[5 Tasks]") && text.contains("/raise") && text.contains("> run   91bc"), "{text}");
+    // Whatever is in the file.
+    for state in
+        [json!(null), json!({ "tab": "tasks", "tabs": { "tasks": { "selected": 7, "order": [], "side": "x" }, "messages": { "read": 1, "node": {} } } })]
+    {
+        Harness::typical().app.restore(&state);
+    }
+}
+
 fn shots(name: &str, mut harness: Harness) {
     for (columns, rows) in [(80, 24), (120, 40), (40, 12)] {
         insta::assert_snapshot!(format!("{name}_{columns}x{rows}"), harness.screen(columns, rows));
