@@ -17,6 +17,7 @@ use crate::{
 
 mod command;
 mod frame;
+pub(crate) use frame::LEAST;
 pub(crate) mod toasts;
 
 use toasts::{Toasts, Tone};

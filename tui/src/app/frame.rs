@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Below this there is only a line that says so.
-const LEAST: (u16, u16) = (40, 10);
+pub(crate) const LEAST: (u16, u16) = (40, 10);
 /// From this on titles of tabs are whole.
 const WIDE: u16 = 100;
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::{Tab, Typing, Visit};
 use crate::{
     app::{Canvas, Cx},
+    effect::Timer,
     event::Event,
     input::{Input, Mouse, MouseKind},
     keymap::{Command, Scope},
@@ -42,6 +43,8 @@ use order::Order;
 
 /// Logs that are kept, so that going back to a task shows at once what was there; the one that was looked at longest ago goes.
 const LOGS: usize = 4;
+/// Milliseconds between two moves of the selection that are so quick that what is passed over is not followed.
+const QUICK: u64 = 150;
 /// Messages to agents that were begun; the oldest goes.
 const DRAFTS: usize = 32;
 
@@ -75,6 +78,9 @@ pub(crate) struct Tasks {
     /// What the person chose; by the task when none.
     side: Option<Side>,
     following: Option<TaskKey>,
+    /// When the selection moved last, and when what it stands on is followed, where that waits.
+    moved_at: Option<u64>,
+    settle_at: Option<u64>,
     /// The one that was looked at last is the last.
     logs: VecDeque<(TaskKey, Log)>,
     screen: Option<(TaskKey, Pane)>,
@@ -139,14 +145,21 @@ impl Tasks {
 
     /// The pane, where it is what has the keys.
     fn focused_pane(&mut self, world: &World) -> Option<&mut Pane> {
-        if self.focus == Focus::Pane && self.side(world) == Side::Screen { self.pane() } else { None }
+        let here = self.is_input() || self.screen.as_ref().map(|(of, _)| of) == self.selected();
+        if self.focus == Focus::Pane && here && self.side(world) == Side::Screen { self.pane() } else { None }
     }
 
     /// Another task is looked at.
     fn moved(&mut self, cx: &mut Cx<'_>) {
         self.keep_draft();
         self.searching = None;
-        self.sync(cx);
+        let now = cx.now.since;
+        if self.moved_at.replace(now).is_some_and(|before| now < before + QUICK) {
+            self.settle_at = Some(now + QUICK);
+            cx.wake(QUICK, Timer::Settle);
+        } else {
+            self.sync(cx);
+        }
     }
 
     fn back(&mut self, cx: &mut Cx<'_>) {
@@ -403,6 +416,7 @@ impl Tab for Tasks {
                     log.standing = why.clone().map_or(Standing::Ended, Standing::Failed);
                 }
             }
+            Event::Woke(Timer::Settle) if self.settle_at.is_some_and(|at| at <= cx.now.since) => self.sync(cx),
             _ => {}
         }
         if let Some(pane) = self.pane() {

@@ -27,7 +27,7 @@ impl Pairing {
 
     /// A key says that the digits are the same, or not. It counts when nothing else comes right after it.
     pub(super) fn decide(&mut self, same: bool, alone: bool, cx: &mut Cx<'_>) {
-        if !self.is_armed(cx.now) {
+        if !self.is_armed(cx.now) || too_small(cx) {
             return cx.note("Read the digits on both screens first; then the key counts.");
         }
         if !alone {
@@ -73,4 +73,9 @@ impl Pairing {
             _ => {}
         }
     }
+}
+
+/// Whether the window shows no digits at all.
+const fn too_small(cx: &Cx<'_>) -> bool {
+    cx.settings.size.0 < crate::app::LEAST.0 || cx.settings.size.1 < crate::app::LEAST.1
 }

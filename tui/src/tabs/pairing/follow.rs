@@ -45,6 +45,9 @@ impl Pairing {
         if !status.active || status.answered.is_some() {
             (self.decision, self.decided, self.typing) = (None, None, false);
         }
+        if status.active {
+            self.failed = None;
+        }
         if !status.active {
             self.invite = None;
             if let Some(outcome) = status.outcome.as_ref().filter(|_| was_active) {
@@ -71,6 +74,9 @@ impl Pairing {
                 self.lost = None;
                 let nothing_new = request.after == Some(status.change);
                 self.take((**status).clone(), cx);
+                if nothing_new {
+                    cx.nothing_to_see();
+                }
                 if nothing_new && cx.now.since.saturating_sub(began) < BREATH { self.ask_later(cx) } else { self.ask(cx) }
             }
             (Request::GetPairing(_), Err(failure)) => {

@@ -26,6 +26,7 @@ impl Tasks {
         if self.front && self.is_input() {
             return;
         }
+        self.settle_at = None;
         let key = self.selected().filter(|_| self.front).cloned();
         let task = key.as_ref().and_then(|key| cx.world.task(key));
         let (mut log, mut terminal) = (None, None);

@@ -88,7 +88,11 @@ fn the_selected_task_is_followed_while_somebody_looks() {
     log(&mut harness, &key(None, FLAKY), a_day());
     harness.keys("j");
     assert!(harness.effects.contains(&Effect::Follow(Some((key(Some("studio-mac-id"), LIMIT), 0)))));
-    harness.keys("k");
+    harness.effects.clear();
+    harness.keys("j j k k");
+    assert!(!harness.effects.iter().any(|effect| matches!(effect, Effect::Follow(_))), "what is passed over is not followed: {:?}", harness.effects);
+    harness.later(150);
+    harness.event(Event::Woke(Timer::Settle));
     assert_eq!(harness.effects.last(), Some(&Effect::Follow(Some((key(None, FLAKY), 14)))), "it goes on where it was");
     harness.effects.clear();
     harness.keys("1");

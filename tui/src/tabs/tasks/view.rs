@@ -148,7 +148,7 @@ impl Tasks {
             return;
         };
         if self.side_of(task) == Side::Screen
-            && let Some((_, pane)) = &self.screen
+            && let Some((_, pane)) = self.screen.as_ref().filter(|(of, _)| of == key)
         {
             return pane.view(area, canvas, focused);
         }
