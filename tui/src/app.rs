@@ -16,7 +16,8 @@ use crate::{
 };
 
 mod command;
-pub(crate) mod frame;
+mod frame;
+pub(crate) use frame::LEAST;
 pub(crate) mod toasts;
 
 use toasts::{Toasts, Tone};

@@ -134,6 +134,8 @@ pub(crate) enum Timer {
     Save,
     /// A size stood still for long enough.
     Resize,
+    /// A selection stood still for long enough.
+    Settle,
     /// A pane that holds back its drawing, or anything else of the terminal tab.
     Pane,
 }

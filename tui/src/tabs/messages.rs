@@ -78,7 +78,8 @@ pub(crate) struct Messages {
     cursor: Option<String>,
     /// The first that was unread when the thread was opened.
     mark: Option<String>,
-    writing: bool,
+    /// Something is written to them.
+    writing: Option<Party>,
     /// By thread. One for each that somebody began to write to.
     drafts: BTreeMap<Party, Draft>,
     /// Somebody to whom nothing was written yet.
@@ -168,9 +169,9 @@ impl Messages {
     fn write(&mut self, kind: &'static str, world: &World) {
         let Some(party) = self.party().cloned() else { return };
         self.open(world);
-        let draft = self.drafts.entry(party).or_default();
+        let draft = self.drafts.entry(party.clone()).or_default();
         draft.kind = kind;
-        self.writing = true;
+        self.writing = Some(party);
     }
 
     fn write_to(&mut self, node: NodeId, world: &World) {
@@ -185,7 +186,7 @@ impl Messages {
     }
 
     fn send(&mut self, cx: &mut Cx<'_>) {
-        let Some(Party::Node(node)) = self.party().cloned() else { return };
+        let Some(Party::Node(node)) = self.writing.clone() else { return };
         let party = Party::Node(node.clone());
         let (text, kind) = self.drafts.get(&party).map(|draft| (draft.field.text().trim().to_owned(), draft.kind)).unwrap_or_default();
         if text.is_empty() {
@@ -194,7 +195,7 @@ impl Messages {
         match self.mail.send(&node, &text, kind, cx) {
             Ok(_) => {
                 self.drafts.remove(&party);
-                self.writing = false;
+                self.writing = None;
                 self.moved();
                 if self.begun.as_ref() == Some(&party) {
                     self.begun = None;
@@ -262,7 +263,7 @@ impl Messages {
 impl Tab for Messages {
     fn act(&mut self, command: Command, cx: &mut Cx<'_>) {
         match (command, self.focus) {
-            (Command::Leave, _) if self.writing => self.writing = false,
+            (Command::Leave, _) if self.writing.is_some() => self.writing = None,
             (Command::Leave, _) => {
                 self.list.clear_filter();
                 self.regroup(cx.world);
@@ -335,19 +336,18 @@ impl Tab for Messages {
     }
 
     fn typing(&self) -> Option<Typing> {
-        (self.writing || self.list.is_filtering()).then_some(Typing::Field)
+        (self.writing.is_some() || self.list.is_filtering()).then_some(Typing::Field)
     }
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
-        if self.writing {
-            let party = self.party().cloned();
-            let Some(draft) = party.and_then(|party| self.drafts.get_mut(&party)) else {
-                self.writing = false;
+        if let Some(party) = &self.writing {
+            let Some(draft) = self.drafts.get_mut(party) else {
+                self.writing = None;
                 return;
             };
             match draft.field.take(input) {
                 Outcome::Submit => self.send(cx),
-                Outcome::Leave => self.writing = false,
+                Outcome::Leave => self.writing = None,
                 Outcome::Changed | Outcome::Ignored => {}
             }
         } else {
@@ -364,7 +364,7 @@ impl Tab for Messages {
             MouseKind::ScrollDown => Command::Down.into(),
             _ => None,
         };
-        if self.writing {
+        if self.writing.is_some() {
             return;
         }
         if places.thread.contains(at) {
@@ -387,7 +387,7 @@ impl Tab for Messages {
         if front {
             self.refresh(cx.world);
         } else {
-            self.writing = false;
+            self.writing = None;
         }
     }
 

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, rc::Rc};
 
 use loopsy_shared::{
     api::{
-        ai_tasks::{CancelTask, InterruptTask, ResumeTask, SendToTask, TaskInfo, TaskMode},
+        ai_tasks::{InterruptTask, ResumeTask, TaskInfo},
         events::Topic,
     },
     client::Watched,
@@ -15,20 +15,20 @@ use serde_json::{Value, json};
 use super::{Tab, Typing, Visit};
 use crate::{
     app::{Canvas, Cx},
-    effect::Effect,
-    event::{Answered, Event},
+    effect::Timer,
+    event::Event,
     input::{Input, Mouse, MouseKind},
     keymap::{Command, Scope},
-    overlays::confirm::Confirm,
     pane::Pane,
-    request::{Answer, Request},
     widgets::{
         field::{Field, Outcome},
         list::List,
     },
-    world::{News, TaskKey, TerminalKey, World},
+    world::{News, TaskKey, World},
 };
 
+mod asks;
+mod follow;
 mod log;
 mod new;
 mod order;
@@ -43,6 +43,8 @@ use order::Order;
 
 /// Logs that are kept, so that going back to a task shows at once what was there; the one that was looked at longest ago goes.
 const LOGS: usize = 4;
+/// Milliseconds between two moves of the selection that are so quick that what is passed over is not followed.
+const QUICK: u64 = 150;
 /// Messages to agents that were begun; the oldest goes.
 const DRAFTS: usize = 32;
 
@@ -76,11 +78,14 @@ pub(crate) struct Tasks {
     /// What the person chose; by the task when none.
     side: Option<Side>,
     following: Option<TaskKey>,
+    /// When the selection moved last, and when what it stands on is followed, where that waits.
+    moved_at: Option<u64>,
+    settle_at: Option<u64>,
     /// The one that was looked at last is the last.
     logs: VecDeque<(TaskKey, Log)>,
     screen: Option<(TaskKey, Pane)>,
-    /// A message to the agent is typed.
-    writing: Option<Field>,
+    /// A message to the agent of this task is typed.
+    writing: Option<(TaskKey, Field)>,
     drafts: VecDeque<(TaskKey, String)>,
     /// What is searched for in the log is typed.
     searching: Option<Field>,
@@ -98,8 +103,14 @@ impl Tasks {
         world.task(self.selected()?)
     }
 
+    /// Whether keys go to the agent's program. Then nothing else may come into its place, or they would mean something else all at once.
+    fn is_input(&self) -> bool {
+        self.focus == Focus::Pane && self.screen.as_ref().is_some_and(|(_, pane)| pane.typing() == Some(Typing::Pane))
+    }
+
     fn side_of(&self, task: &TaskInfo) -> Side {
         match self.side {
+            _ if self.is_input() => Side::Screen,
             _ if task.terminal_id.is_none() => Side::Log,
             Some(side) => side,
             None if task.status.is_ended() => Side::Log,
@@ -134,232 +145,21 @@ impl Tasks {
 
     /// The pane, where it is what has the keys.
     fn focused_pane(&mut self, world: &World) -> Option<&mut Pane> {
-        if self.focus == Focus::Pane && self.side(world) == Side::Screen { self.pane() } else { None }
-    }
-
-    /// The rows anew, after the world, the filter or the order changed.
-    fn refresh(&mut self, cx: &mut Cx<'_>) {
-        if self.front {
-            (self.keys, self.total) = self.order.rows(&self.list, cx.world);
-        }
-        self.sync(cx);
-    }
-
-    /// Follows what is looked at, and nothing else.
-    fn sync(&mut self, cx: &mut Cx<'_>) {
-        let key = self.selected().filter(|_| self.front).cloned();
-        let task = key.as_ref().and_then(|key| cx.world.task(key));
-        let (mut log, mut terminal) = (None, None);
-        if let (Some(key), Some(task)) = (&key, task) {
-            match (self.side_of(task), &task.terminal_id) {
-                (Side::Screen, Some(id)) => terminal = Some(TerminalKey { node: key.node.clone(), id: id.clone() }),
-                _ => log = Some((key.clone(), task.last_event)),
-            }
-        }
-        self.sync_log(log, cx);
-        self.sync_screen(key, terminal, cx);
-    }
-
-    fn sync_log(&mut self, wanted: Option<(TaskKey, u64)>, cx: &mut Cx<'_>) {
-        let Some((key, newest)) = wanted else {
-            if self.following.take().is_some() {
-                cx.effect(Effect::Follow(None));
-            }
-            return;
-        };
-        if self.following.as_ref() == Some(&key) {
-            return;
-        }
-        let known = self.logs.iter().position(|(known, _)| *known == key).and_then(|at| self.logs.remove(at));
-        let (_, mut log) = known.unwrap_or_else(|| (key.clone(), Log::default()));
-        // All of an ended one is there already, and why one cannot be had was said: the person tries again.
-        let follow = match log.standing {
-            Standing::Ended => log.last < newest,
-            Standing::Failed(_) => false,
-            Standing::Idle | Standing::Live | Standing::Lost(_) => true,
-        };
-        if follow {
-            log.standing = Standing::Idle;
-            cx.effect(Effect::Follow(Some((key.clone(), log.last))));
-            self.following = Some(key.clone());
-        } else if self.following.take().is_some() {
-            cx.effect(Effect::Follow(None));
-        }
-        self.logs.push_back((key, log));
-        while self.logs.len() > LOGS {
-            self.logs.pop_front();
-        }
-    }
-
-    fn sync_screen(&mut self, key: Option<TaskKey>, terminal: Option<TerminalKey>, cx: &mut Cx<'_>) {
-        let same = self.screen.as_ref().is_some_and(|(_, pane)| Some(pane.key()) == terminal.as_ref());
-        if !same && let Some((_, mut pane)) = self.screen.take() {
-            pane.detach(cx);
-        }
-        let (Some(key), Some(terminal)) = (key, terminal) else { return };
-        if !same {
-            let name = format!("{}  {}  ({})", head(&key), first_line(cx.world.task(&key)), cx.world.name_of(key.node.as_ref()));
-            self.screen = Some((key, Pane::new(terminal, name)));
-        }
-        if let Some(pane) = self.pane()
-            && !pane.is_attached()
-        {
-            pane.attach(None, cx);
-        }
+        let here = self.is_input() || self.screen.as_ref().map(|(of, _)| of) == self.selected();
+        if self.focus == Focus::Pane && here && self.side(world) == Side::Screen { self.pane() } else { None }
     }
 
     /// Another task is looked at.
     fn moved(&mut self, cx: &mut Cx<'_>) {
         self.keep_draft();
         self.searching = None;
-        self.sync(cx);
-    }
-
-    fn begin(&mut self, cx: &mut Cx<'_>) {
-        let form = new::NewTask::new(Rc::clone(&self.draft), cx);
-        cx.open(form);
-    }
-
-    /// Asks the task's node something, and remembers that.
-    fn ask(&mut self, what: &'static str, key: &TaskKey, request: impl Into<Request>, cx: &mut Cx<'_>) {
-        self.asked.push((Some(key.clone()), what));
-        cx.call(key.node.as_ref(), request);
-    }
-
-    /// Types to the agent: into its screen, or a message.
-    fn begin_typing(&mut self, cx: &mut Cx<'_>) {
-        let Some((key, task)) = self.selected().cloned().and_then(|key| cx.world.task(&key).map(|task| (key, task))) else { return };
-        self.focus = Focus::Pane;
-        if task.mode == TaskMode::Interactive && task.terminal_id.is_some() && !task.status.is_ended() {
-            self.side = None;
+        let now = cx.now.since;
+        if self.moved_at.replace(now).is_some_and(|before| now < before + QUICK) {
+            self.settle_at = Some(now + QUICK);
+            cx.wake(QUICK, Timer::Settle);
+        } else {
             self.sync(cx);
-            let whole = self.zoomed;
-            if let Some(pane) = self.pane() {
-                pane.enter(whole, cx);
-            }
-            return;
         }
-        let draft = self.drafts.iter().find(|(known, _)| *known == key).map_or("", |(_, text)| text.as_str());
-        self.writing = Some(Field::lines().with(draft));
-    }
-
-    fn keep_draft(&mut self) {
-        if let (Some(field), Some(key)) = (self.writing.take(), self.selected().cloned()) {
-            self.set_draft(key, field.text().to_owned());
-        }
-    }
-
-    fn set_draft(&mut self, key: TaskKey, text: String) {
-        self.drafts.retain(|(known, _)| *known != key);
-        if !text.trim().is_empty() {
-            self.drafts.push_back((key, text));
-        }
-        while self.drafts.len() > DRAFTS {
-            self.drafts.pop_front();
-        }
-    }
-
-    /// Says what was typed to the agent. One that has ended goes on with its session.
-    fn send(&mut self, cx: &mut Cx<'_>) {
-        let Some(key) = self.selected().cloned() else { return };
-        let text = self.writing.as_ref().map(|field| field.text().trim().to_owned()).unwrap_or_default();
-        if text.is_empty() {
-            return cx.note("There is nothing to send yet. Esc leaves.");
-        }
-        self.writing = None;
-        self.set_draft(key.clone(), String::new());
-        let ended = cx.world.task(&key).is_some_and(|task| task.status.is_ended());
-        let task_id = key.id.clone();
-        if ended {
-            self.ask("message", &key, ResumeTask { task_id, prompt: Some(text) }, cx);
-        } else {
-            self.ask("message", &key, SendToTask { task_id, text }, cx);
-        }
-        if let Some(log) = self.log_mut(&key) {
-            log.act(Command::End);
-        }
-    }
-
-    fn answered(&mut self, answered: &Answered, cx: &mut Cx<'_>) {
-        let node = answered.at.as_ref();
-        let place = cx.world.name_of(node).to_owned();
-        let key = |id: &loopsy_shared::id::TaskId| TaskKey { node: answered.at.clone(), id: id.clone() };
-        let (what, about) = match &answered.request {
-            Request::ListAgents(_) => {
-                let agents = match &answered.result {
-                    Ok(Answer::ListAgents(agents)) => Ok(agents.agents.clone()),
-                    Ok(_) => return,
-                    Err(failure) => Err(failure.message.clone()),
-                };
-                return self.draft.borrow_mut().answered(answered.at.clone(), agents);
-            }
-            Request::DispatchTask(_) => ("start", None),
-            Request::SendToTask(request) => ("message", Some(key(&request.task_id))),
-            Request::ResumeTask(request) => (if request.prompt.is_some() { "message" } else { "resume" }, Some(key(&request.task_id))),
-            Request::InterruptTask(request) => ("interrupt", Some(key(&request.task_id))),
-            Request::CancelTask(request) => ("stop", Some(key(&request.task_id))),
-            _ => return,
-        };
-        if let Some(at) = self.asked.iter().position(|(task, asked)| *task == about && *asked == what) {
-            self.asked.remove(at);
-        }
-        let id = about.as_ref().map(head).unwrap_or_default();
-        match &answered.result {
-            Ok(Answer::DispatchTask(task)) => {
-                self.draft.borrow_mut().done();
-                let key = key(&task.task_id);
-                cx.good(format!("Task {} was given to {} on {place}.", head(&key), task.agent));
-                self.list.clear_filter();
-                self.list.select(key, &self.keys);
-                self.refresh(cx);
-            }
-            Ok(Answer::CancelTask(done)) if done.deleted => cx.good(format!("Task {id} on {place} is deleted.")),
-            Ok(Answer::CancelTask(_)) => cx.good(format!("Task {id} on {place} is stopped.")),
-            Ok(Answer::InterruptTask(_)) => cx.good(format!("Task {id} on {place} is interrupted; i goes on with a message.")),
-            Ok(Answer::ResumeTask(_) | Answer::SendToTask(_)) => self.sync(cx),
-            Ok(_) => {}
-            Err(failure) => {
-                let why = &failure.message;
-                match &answered.request {
-                    Request::DispatchTask(_) => cx.bad(format!("No task was started on {place}: {why} n has what you typed.")),
-                    Request::SendToTask(request) => self.unsent(about, &request.text, &format!("The message did not reach task {id} on {place}: {why}"), cx),
-                    Request::ResumeTask(request) => match &request.prompt {
-                        Some(text) => self.unsent(about, text, &format!("The message did not reach task {id} on {place}: {why}"), cx),
-                        None => cx.bad(format!("Task {id} on {place} does not go on: {why} u tries again.")),
-                    },
-                    Request::InterruptTask(_) => cx.bad(format!("Task {id} on {place} was not interrupted: {why} c tries again.")),
-                    _ => cx.bad(format!("Task {id} on {place} was not stopped or deleted: {why} x or X tries again.")),
-                }
-            }
-        }
-    }
-
-    /// What did not arrive is a draft again, unless something else was begun.
-    fn unsent(&mut self, key: Option<TaskKey>, text: &str, why: &str, cx: &mut Cx<'_>) {
-        if let Some(key) = key
-            && !self.drafts.iter().any(|(known, _)| *known == key)
-        {
-            self.set_draft(key, text.to_owned());
-        }
-        cx.bad(format!("{why} i has the text again."));
-    }
-
-    fn stop(&mut self, delete: bool, cx: &mut Cx<'_>) {
-        let Some((key, task)) = self.selected().cloned().and_then(|key| cx.world.task(&key).map(|task| (key, task))) else { return };
-        let place = cx.world.name_of(key.node.as_ref()).to_owned();
-        let (title, effect) = if delete {
-            let tree = if task.worktree.is_some() { " A worktree with changes stays." } else { "" };
-            (format!("Delete task {}?", head(&key)), format!("`{}` on {place} is forgotten, with its log and its session.{tree}", first_line(Some(task))))
-        } else {
-            (
-                format!("Stop task {}?", head(&key)),
-                format!("The agent of `{}` on {place} ends. Where it keeps a session, u goes on with it.", first_line(Some(task))),
-            )
-        };
-        let confirm = Confirm::letter(cx, 'X', title, effect, move |cx| {
-            cx.call(key.node.as_ref(), CancelTask { task_id: key.id.clone() });
-        });
-        cx.open(confirm);
     }
 
     fn back(&mut self, cx: &mut Cx<'_>) {
@@ -398,6 +198,8 @@ impl Tab for Tasks {
                 self.refresh(cx);
             } else if let Some(pane) = self.pane() {
                 pane.act(command, cx);
+                // What happened meanwhile.
+                self.sync(cx);
             }
             return;
         }
@@ -466,6 +268,9 @@ impl Tab for Tasks {
                     log.standing = Standing::Idle;
                 }
                 self.following = None;
+                if let Some(pane) = self.pane() {
+                    pane.attach(None, cx);
+                }
                 self.sync(cx);
             }
             (Command::Back, _) => self.back(cx),
@@ -490,7 +295,7 @@ impl Tab for Tasks {
     }
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) {
-        if let Some(field) = &mut self.writing {
+        if let Some((_, field)) = &mut self.writing {
             match field.take(input) {
                 Outcome::Submit => self.send(cx),
                 Outcome::Leave => self.keep_draft(),
@@ -539,7 +344,9 @@ impl Tab for Tasks {
                 _ => return,
             };
             if let Some(log) = self.selected_log() {
-                (0..3).for_each(|_| drop(log.act(command)));
+                for _ in 0..3 {
+                    log.act(command);
+                }
             }
             return;
         }
@@ -609,6 +416,7 @@ impl Tab for Tasks {
                     log.standing = why.clone().map_or(Standing::Ended, Standing::Failed);
                 }
             }
+            Event::Woke(Timer::Settle) if self.settle_at.is_some_and(|at| at <= cx.now.since) => self.sync(cx),
             _ => {}
         }
         if let Some(pane) = self.pane() {
@@ -668,6 +476,9 @@ impl Tab for Tasks {
     }
 
     fn status(&self, world: &World) -> String {
+        if let Some((_, pane)) = self.screen.as_ref().filter(|_| self.is_input()) {
+            return pane.status();
+        }
         let Some((key, task)) = self.selected().and_then(|key| world.task(key).map(|task| (key, task))) else {
             return format!("{} tasks   sorted by {}", self.total, self.order.name());
         };

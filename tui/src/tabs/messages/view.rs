@@ -35,7 +35,7 @@ impl Messages {
         let mut places = Places::default();
         let one = area.width < ONE_PANE.0 || area.height < ONE_PANE.1;
         let wide = if area.width >= 100 { 36 } else { 28 };
-        if !one || self.focus == Focus::Threads && !self.writing {
+        if !one || self.focus == Focus::Threads && self.writing.is_none() {
             places.list = Rect { width: if one { area.width } else { wide }, ..area };
             places.table = inner(places.list);
         }
@@ -49,7 +49,7 @@ impl Messages {
             }
             .min(right.height);
             // In a small window the field is there when it is typed into.
-            let rows = if one && !self.writing { 0 } else { rows };
+            let rows = if one && self.writing.is_none() { 0 } else { rows };
             places.thread = Rect { height: right.height - rows, ..right };
             places.write = Rect { y: right.y + right.height - rows, height: rows, ..right };
         }
@@ -74,7 +74,7 @@ impl Messages {
         let unread = self.unread();
         let title = self.list.title(&if unread == 0 { "Threads".to_owned() } else { format!("Threads ({unread} unread)") });
         let note = if self.only_unread { "unread only, u all" } else { "" };
-        let focused = self.focus == Focus::Threads && !self.writing;
+        let focused = self.focus == Focus::Threads && self.writing.is_none();
         let inside = Pane { title: &title, focused, note, input: false }.draw(places.list, canvas);
         if self.keys.is_empty() {
             let text = match (self.list.pattern(), self.only_unread) {
@@ -116,7 +116,7 @@ impl Messages {
     }
 
     fn draw_thread(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let focused = self.focus == Focus::Thread && !self.writing;
+        let focused = self.focus == Focus::Thread && self.writing.is_none();
         let world = canvas.world;
         let title = self.party().map_or_else(|| "Messages".to_owned(), |party| Self::name_of(party, world));
         let (Some(thread), Some(at)) = (self.thread(), self.at()) else {
@@ -202,16 +202,16 @@ impl Messages {
     }
 
     fn draw_write(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let party = self.party();
+        let party = self.writing.as_ref().or_else(|| self.party());
         let name = party.map(|party| Self::name_of(party, canvas.world)).unwrap_or_default();
         let draft = party.and_then(|party| self.drafts.get(party));
         let answer = if draft.is_some_and(|draft| draft.kind == "response") { "Answer" } else { "Write to" };
-        let title = if name.is_empty() { "Write (n)".to_owned() } else { format!("{answer} {name}{}", if self.writing { "" } else { " (i)" }) };
-        let note = if self.writing { "Enter send   Alt-Enter newline   Esc keep draft" } else { "" };
-        let inside = Pane { title: &title, note, focused: self.writing, input: self.writing }.draw(area, canvas);
+        let title = if name.is_empty() { "Write (n)".to_owned() } else { format!("{answer} {name}{}", if self.writing.is_some() { "" } else { " (i)" }) };
+        let note = if self.writing.is_some() { "Enter send   Alt-Enter newline   Esc keep draft" } else { "" };
+        let inside = Pane { title: &title, note, focused: self.writing.is_some(), input: self.writing.is_some() }.draw(area, canvas);
         let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside }.intersection(inside);
         match (draft, party) {
-            (Some(draft), _) => draft.field.draw(inside, canvas, self.writing),
+            (Some(draft), _) => draft.field.draw(inside, canvas, self.writing.is_some()),
             (None, Some(Party::Node(_))) => drop(put(canvas.buf, inside, 0, 0, "i writes; a draft is kept for each machine.", canvas.look.style(Role::Faint))),
             (None, _) => {}
         }

@@ -108,6 +108,17 @@ fn m_says_yes_once_it_is_armed_and_alone() {
 }
 
 #[test]
+fn a_window_without_room_for_the_digits_decides_nothing() {
+    let mut harness = at_compare(Harness::typical());
+    harness.later(1000);
+    assert!(harness.text(40, 10).contains("482 913") && harness.text(40, 10).contains("x  no, different"), "{}", harness.text(40, 10));
+    harness.screen(39, 10);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), []);
+}
+
+#[test]
 fn x_says_no() {
     let mut harness = at_compare(Harness::typical());
     harness.later(1000);

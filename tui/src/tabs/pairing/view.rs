@@ -192,7 +192,11 @@ impl Pairing {
         let peer = status.peer.as_ref();
         let mut lines = Lines { area: inside, row: 0, canvas };
         lines.gap();
-        lines.line(Role::Text, &format!("This machine   {here}"));
+        // Where hardly anything fits, the digits and the keys do.
+        let tight = lines.area.height < 7;
+        if !tight {
+            lines.line(Role::Text, &format!("This machine   {here}"));
+        }
         let name = peer.map_or_else(|| "(not named)".to_owned(), |peer| fit(&peer.hostname, usize::from(inside.width / 2)));
         let at = peer.and_then(|peer| peer.address.as_deref()).map(|at| format!("   {at}")).unwrap_or_default();
         lines.line(Role::Text, &format!("Other machine  {name}{at}"));
@@ -222,7 +226,9 @@ impl Pairing {
                 lines.say(Role::Strong, &format!("{}        x  they differ, or you are not sure", big::spaced(&typed)));
             }
             None => {
-                lines.say(Role::Text, "Do BOTH screens show the same number?");
+                if !tight {
+                    lines.say(Role::Text, "Do BOTH screens show the same number?");
+                }
                 let role = if self.is_armed(now) { Role::Strong } else { Role::Faint };
                 let ready = if self.is_armed(now) { "" } else { "   (in a second)" };
                 if lines.area.width >= 60 {

@@ -1,8 +1,11 @@
 //! Tests of the tasks: which keys ask for what of whom, what the log says, and how it looks.
 
 use loopsy_shared::{
-    api::ai_tasks::{Agents, TaskDone, TaskEvent, TaskInfo},
-    client::Watched,
+    api::{
+        ai_tasks::{Agents, TaskDone, TaskEvent, TaskInfo},
+        terminals::TerminalSize,
+    },
+    client::{Attached, Watched},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -16,7 +19,7 @@ use crate::{
     keymap::Command,
     request::{Answer, Request},
     testing::{Harness, NOON, approval, task, typical},
-    world::TaskKey,
+    world::{TaskKey, TerminalKey},
 };
 
 const FLAKY: &str = "7f3a0000-0000-4000-8000-000000000001";
@@ -85,7 +88,11 @@ fn the_selected_task_is_followed_while_somebody_looks() {
     log(&mut harness, &key(None, FLAKY), a_day());
     harness.keys("j");
     assert!(harness.effects.contains(&Effect::Follow(Some((key(Some("studio-mac-id"), LIMIT), 0)))));
-    harness.keys("k");
+    harness.effects.clear();
+    harness.keys("j j k k");
+    assert!(!harness.effects.iter().any(|effect| matches!(effect, Effect::Follow(_))), "what is passed over is not followed: {:?}", harness.effects);
+    harness.later(150);
+    harness.event(Event::Woke(Timer::Settle));
     assert_eq!(harness.effects.last(), Some(&Effect::Follow(Some((key(None, FLAKY), 14)))), "it goes on where it was");
     harness.effects.clear();
     harness.keys("1");
@@ -297,6 +304,47 @@ fn a_task_with_a_screen_shows_it_and_v_shows_the_log() {
     assert!(harness.text(80, 24).contains("has no screen of its own"));
 }
 
+fn interactive() -> Harness {
+    let mut snapshot = typical();
+    snapshot["tasks"][0]["mode"] = json!("interactive");
+    snapshot["tasks"][0]["terminalId"] = json!("eeee0000-0000-4000-8000-000000000009");
+    let mut harness = Harness::with(snapshot);
+    harness.keys("5");
+    let size = TerminalSize { cols: 60, rows: 10 };
+    let terminal = TerminalKey { node: None, id: "eeee0000-0000-4000-8000-000000000009".into() };
+    harness.event(Event::Terminal(terminal.clone(), Attached::Snapshot { size, lost: 0 }));
+    harness.event(Event::Terminal(terminal, Attached::Drawn("May I clean the target directory?\r\n> ".into())));
+    harness
+}
+
+#[test]
+fn keys_go_to_the_agent_and_to_nothing_else_until_the_person_leaves() {
+    let mut harness = interactive();
+    assert!(harness.text(80, 24).contains("May I clean"), "{}", harness.text(80, 24));
+    harness.keys("i");
+    let typed = |harness: &Harness| harness.effects.iter().filter(|effect| matches!(effect, Effect::Type(..))).count();
+    harness.types("x");
+    assert_eq!(typed(&harness), 1, "{:?}", harness.effects);
+    // The task ends, and is even forgotten, while somebody types.
+    harness.fleet(json!({ "type": "task-changed", "task": task(FLAKY, "fix the flaky test", "completed") }));
+    harness.fleet(json!({ "type": "task-removed", "taskId": FLAKY }));
+    harness.types("xXnc");
+    harness.keys("enter");
+    assert!(harness.requests().is_empty() && harness.text(80, 24).contains("INPUT") && harness.text(80, 24).contains("May I clean"));
+    harness.keys("ctrl-]");
+    assert!(harness.text(80, 24).contains("NAV") && !harness.text(80, 24).contains("May I clean"), "{}", harness.text(80, 24));
+}
+
+#[test]
+fn a_message_goes_to_whom_it_was_begun_for() {
+    let mut harness = at_tasks();
+    harness.keys("i");
+    harness.types("go on");
+    harness.fleet(json!({ "type": "task-removed", "taskId": FLAKY }));
+    harness.keys("enter");
+    assert!(matches!(&harness.requests()[..], [(None, Request::SendToTask(send))] if send.task_id.as_str() == FLAKY));
+}
+
 #[test]
 fn without_the_daemon_nothing_is_asked() {
     let mut harness = at_tasks();
@@ -305,6 +353,26 @@ fn without_the_daemon_nothing_is_asked() {
     harness.keys("n x X c u i");
     assert!(harness.requests().is_empty());
     assert!(harness.text(120, 40).contains("does not answer"));
+}
+
+#[test]
+fn what_was_looked_at_is_remembered() {
+    let mut harness = at_tasks();
+    harness.keys("j o /");
+    harness.types("raise");
+    harness.keys("enter");
+    let state = harness.app.state();
+    let mut again = Harness::typical();
+    let effects = again.app.restore(&state);
+    assert!(effects.contains(&Effect::Follow(Some((key(Some("studio-mac-id"), LIMIT), 0)))), "the restored tab is in front: {effects:?}");
+    let text = again.text(80, 24);
+    assert!(text.contains("[5 Tasks]") && text.contains("/raise") && text.contains("> run   91bc"), "{text}");
+    // Whatever is in the file.
+    for state in
+        [json!(null), json!({ "tab": "tasks", "tabs": { "tasks": { "selected": 7, "order": [], "side": "x" }, "messages": { "read": 1, "node": {} } } })]
+    {
+        Harness::typical().app.restore(&state);
+    }
 }
 
 fn shots(name: &str, mut harness: Harness) {
@@ -359,6 +427,7 @@ fn how_it_looks() {
     let selected = overflowing.effects.iter().rev().find_map(|effect| if let Effect::Follow(Some((key, _))) = effect { Some(key.clone()) } else { None });
     log(&mut overflowing, &selected.unwrap_or(first), (1..200).map(|seq| event(seq, "text", json!(hostile[seq as usize % 5].repeat(seq as usize % 7)))));
     shots("overflowing", overflowing);
+    shots("screen", interactive());
     let mut form = at_tasks();
     form.keys("n");
     form.types("fix the flaky test");

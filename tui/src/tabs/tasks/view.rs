@@ -137,13 +137,18 @@ impl Tasks {
 
     fn draw_pane(&self, area: Rect, task: Option<(&TaskKey, &TaskInfo)>, canvas: &mut Canvas<'_>) {
         let focused = self.focus == Focus::Pane;
+        if self.is_input()
+            && let Some((_, pane)) = &self.screen
+        {
+            return pane.view(area, canvas, focused);
+        }
         let Some((key, task)) = task else {
             let inside = Pane { title: "Task", focused, note: "", input: false }.draw(area, canvas);
             put(canvas.buf, inside, 1, 0, "What an agent does is shown here.", canvas.look.style(Role::Faint));
             return;
         };
         if self.side_of(task) == Side::Screen
-            && let Some((_, pane)) = &self.screen
+            && let Some((_, pane)) = self.screen.as_ref().filter(|(of, _)| of == key)
         {
             return pane.view(area, canvas, focused);
         }
@@ -174,19 +179,20 @@ impl Tasks {
 
     /// What is typed to the agent or searched for; else what the task asks.
     fn draw_below(&self, area: Rect, task: Option<(&TaskKey, &TaskInfo)>, canvas: &mut Canvas<'_>) {
-        let Some((key, task)) = task else { return };
         let typed = |title: &str, note: &str, field: &Field, canvas: &mut Canvas<'_>| {
             let inside = Pane { title, note, focused: true, input: true }.draw(area, canvas);
             let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside }.intersection(inside);
             field.draw(inside, canvas, true);
         };
-        if let Some(field) = &self.writing {
-            let title = format!("{} {}", if task.status.is_ended() { "Go on with" } else { "To the agent of" }, head(key));
+        if let Some((to, field)) = &self.writing {
+            let ended = canvas.world.task(to).is_some_and(|task| task.status.is_ended());
+            let title = format!("{} {}", if ended { "Go on with" } else { "To the agent of" }, head(to));
             return typed(&title, "Enter send   Alt-Enter newline   Esc keep draft", field, canvas);
         }
         if let Some(field) = &self.searching {
             return typed("Search the log", "Enter search   Esc leave", field, canvas);
         }
+        let Some((key, _)) = task else { return };
         let asks = asks(key, canvas.world);
         let Some(first) = asks.first() else { return };
         let since = minute(first.asked_at, canvas.now.wall);

@@ -1,0 +1,89 @@
+//! What is followed: the log or the screen of the task that is looked at, and nothing else.
+
+use crate::{
+    app::Cx,
+    effect::Effect,
+    pane::Pane,
+    world::{TaskKey, TerminalKey},
+};
+
+use super::{
+    LOGS, Side, Tasks, first_line, head,
+    log::{Log, Standing},
+};
+
+impl Tasks {
+    /// The rows anew, after the world, the filter or the order changed.
+    pub(super) fn refresh(&mut self, cx: &mut Cx<'_>) {
+        if self.front {
+            (self.keys, self.total) = self.order.rows(&self.list, cx.world);
+        }
+        self.sync(cx);
+    }
+
+    /// Follows what is looked at, and nothing else.
+    pub(super) fn sync(&mut self, cx: &mut Cx<'_>) {
+        if self.front && self.is_input() {
+            return;
+        }
+        self.settle_at = None;
+        let key = self.selected().filter(|_| self.front).cloned();
+        let task = key.as_ref().and_then(|key| cx.world.task(key));
+        let (mut log, mut terminal) = (None, None);
+        if let (Some(key), Some(task)) = (&key, task) {
+            match (self.side_of(task), &task.terminal_id) {
+                (Side::Screen, Some(id)) => terminal = Some(TerminalKey { node: key.node.clone(), id: id.clone() }),
+                _ => log = Some((key.clone(), task.last_event)),
+            }
+        }
+        self.sync_log(log, cx);
+        self.sync_screen(key, terminal, cx);
+    }
+
+    fn sync_log(&mut self, wanted: Option<(TaskKey, u64)>, cx: &mut Cx<'_>) {
+        let Some((key, newest)) = wanted else {
+            if self.following.take().is_some() {
+                cx.effect(Effect::Follow(None));
+            }
+            return;
+        };
+        if self.following.as_ref() == Some(&key) {
+            return;
+        }
+        let known = self.logs.iter().position(|(known, _)| *known == key).and_then(|at| self.logs.remove(at));
+        let (_, mut log) = known.unwrap_or_else(|| (key.clone(), Log::default()));
+        // All of an ended one is there already, and why one cannot be had was said: the person tries again.
+        let follow = match log.standing {
+            Standing::Ended => log.last < newest,
+            Standing::Failed(_) => false,
+            Standing::Idle | Standing::Live | Standing::Lost(_) => true,
+        };
+        if follow {
+            log.standing = Standing::Idle;
+            cx.effect(Effect::Follow(Some((key.clone(), log.last))));
+            self.following = Some(key.clone());
+        } else if self.following.take().is_some() {
+            cx.effect(Effect::Follow(None));
+        }
+        self.logs.push_back((key, log));
+        while self.logs.len() > LOGS {
+            self.logs.pop_front();
+        }
+    }
+
+    fn sync_screen(&mut self, key: Option<TaskKey>, terminal: Option<TerminalKey>, cx: &mut Cx<'_>) {
+        let same = self.screen.as_ref().is_some_and(|(_, pane)| Some(pane.key()) == terminal.as_ref());
+        if !same && let Some((_, mut pane)) = self.screen.take() {
+            pane.detach(cx);
+        }
+        let (Some(key), Some(terminal)) = (key, terminal) else { return };
+        if !same {
+            let name = format!("{}  {}  ({})", head(&key), first_line(cx.world.task(&key)), cx.world.name_of(key.node.as_ref()));
+            self.screen = Some((key, Pane::new(terminal, name)));
+        }
+        // One that is gone is not asked for again by itself.
+        if let Some(pane) = self.pane().filter(|_| !same) {
+            pane.attach(None, cx);
+        }
+    }
+}
