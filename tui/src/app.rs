@@ -562,3 +562,15 @@ impl App {
         }
     }
 }
+
+#[cfg(test)]
+impl App {
+    /// As if a tab had asked for it.
+    pub(crate) fn visited(&mut self, visit: Visit, now: Now) -> Vec<Effect> {
+        self.now = now;
+        let mut out = Out { numbers: self.numbers, visits: vec![visit], ..Out::default() };
+        self.settle(&mut out);
+        self.numbers = out.numbers;
+        out.effects
+    }
+}

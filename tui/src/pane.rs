@@ -80,6 +80,8 @@ pub(crate) struct Pane {
     /// The update that is held back, and until when.
     held: Option<(u64, u64)>,
     select: Option<Selection>,
+    /// Where the mouse went down.
+    pressed: Option<lines::Place>,
     search: Option<Search>,
     /// Where it was drawn last.
     area: Cell<Rect>,
@@ -123,6 +125,7 @@ impl Pane {
             back: None,
             held: None,
             select: None,
+            pressed: None,
             search: None,
             area: Cell::default(),
         }

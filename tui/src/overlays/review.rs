@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 
 use super::{Flow, Overlay};
 use crate::{
-    app::{Canvas, Cx, frame::LEAST},
+    app::{Canvas, Cx, LEAST},
     effect::{Done, Effect, Purpose, Timer},
     event::{Answered, Event, Failure, Now},
     input::Input,

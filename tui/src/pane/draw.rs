@@ -8,19 +8,24 @@ use ratatui::{
 use super::{Pane, State, screen::Glyph};
 use crate::{
     app::Canvas,
+    keymap::{Command, Keymap, Scope},
     look::Role,
+    tabs::TabId,
     widgets::{
         self,
-        text::{put, wrap},
+        text::{fit, put, wrap},
     },
 };
+
+/// Columns of the name in the status line.
+const NAME: usize = 32;
 
 impl Pane {
     /// Draws it with a line around; `focused` when it has the keys of NAV.
     pub(crate) fn view(&self, area: Rect, canvas: &mut Canvas<'_>, focused: bool) {
         let area = area.intersection(canvas.buf.area);
         let inner = Rect { width: area.width.saturating_sub(2), height: area.height.saturating_sub(2), ..area };
-        let note = self.note(inner);
+        let note = self.note(inner, canvas.keymap);
         let inside = widgets::pane::Pane { title: &self.name, note: &note, focused, input: self.input }.draw(area, canvas);
         self.area.set(inside);
         if inside.width == 0 || inside.height == 0 {
@@ -30,7 +35,10 @@ impl Pane {
             self.screen_in(inside, canvas, focused);
         }
         let text = match &self.link {
-            State::Gone(why) => format!("{why} r tries again."),
+            State::Gone(why) => match key(canvas.keymap, Command::Refresh) {
+                Some(key) => format!("{why} {key} tries again."),
+                None => why.clone(),
+            },
             State::Connecting if self.screen.is_none() => "Connecting.".to_owned(),
             State::Lost(why) if self.screen.is_none() => format!("No connection ({why}). Trying again."),
             _ => return,
@@ -87,7 +95,7 @@ impl Pane {
     }
 
     /// For the lower edge: what is special about what is seen.
-    fn note(&self, inside: Rect) -> String {
+    fn note(&self, inside: Rect, keymap: &Keymap) -> String {
         let mut notes = Vec::new();
         match &self.link {
             State::Lost(_) => notes.push("connection lost, trying again".to_owned()),
@@ -106,7 +114,10 @@ impl Pane {
             if let Some(top) = self.top {
                 let up = self.end_top() - top;
                 if top <= lines.first() && lines.screen.is_cut() {
-                    notes.push("older lines: O".to_owned());
+                    notes.push(match key(keymap, Command::Older) {
+                        Some(key) => format!("older lines are at the node: {key}"),
+                        None => "older lines are at the node".to_owned(),
+                    });
                 }
                 if up > 0 {
                     notes.push(format!("scrolled -{up}"));
@@ -130,19 +141,20 @@ impl Pane {
 
     /// For the status line.
     pub(crate) fn status(&self) -> String {
+        let name = fit(&self.name, NAME);
         if self.input {
             return match &self.link {
-                State::Ended(_) => format!("{} has ended: nothing is typed any more | Ctrl-] leaves", self.name),
-                State::Gone(_) => format!("{} is not there any more | Ctrl-] leaves", self.name),
-                State::Lost(_) => format!("-> {} | connection lost, trying again | Ctrl-] leaves", self.name),
-                State::Connecting | State::Up => format!("-> {} | every key goes to the program | Ctrl-] leaves", self.name),
+                State::Ended(_) => format!("{name} has ended: nothing is typed any more"),
+                State::Gone(_) => format!("{name} is not there any more: nothing is typed"),
+                State::Lost(_) => format!("-> {name} | connection lost, trying again"),
+                State::Connecting | State::Up => format!("-> {name} | every key goes to the program"),
             };
         }
-        let mut parts = vec![self.name.clone()];
+        let mut parts = vec![name];
         if let (Some(lines), Some(top)) = (self.lines(), self.top) {
             let all = lines.last() - lines.first() + 1;
             let below = if self.fresh { ", new output below" } else { "" };
-            parts.push(format!("line {} of {all} (scrolled{below}; G goes to the end)", top - lines.first() + 1));
+            parts.push(format!("line {} of {all} (scrolled{below})", top - lines.first() + 1));
         }
         if let Some(select) = &self.select {
             parts.push(select.word().to_owned());
@@ -152,6 +164,11 @@ impl Pane {
         }
         parts.join(" | ")
     }
+}
+
+/// The key of a command, for texts that name one. Where it is not the terminal tab's it is the same by default.
+fn key(keymap: &Keymap, command: Command) -> Option<String> {
+    keymap.key_of(&[Scope::Tab(TabId::Terminal), Scope::Everywhere], command).map(|key| key.to_string())
 }
 
 /// One character into its place, if that is seen.

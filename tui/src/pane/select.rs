@@ -24,9 +24,9 @@ impl Selection {
         Self { at, anchor: None }
     }
 
-    /// From here on, for the mouse.
-    pub(super) const fn from(at: Place) -> Self {
-        Self { at, anchor: Some((Kind::Characters, at)) }
+    /// What the mouse went over.
+    pub(super) const fn drag(from: Place, at: Place) -> Self {
+        Self { at, anchor: Some((Kind::Characters, from)) }
     }
 
     /// Begins to select, changes the kind, or selects nothing when that kind was selected already.
@@ -41,10 +41,10 @@ impl Selection {
     /// For the status line.
     pub(super) const fn word(&self) -> &'static str {
         match self.anchor {
-            None => "select: move, then v characters, V lines, Ctrl-v block",
-            Some((Kind::Characters, _)) => "select: characters, y copies",
-            Some((Kind::Lines, _)) => "select: lines, y copies",
-            Some((Kind::Block, _)) => "select: block, y copies",
+            None => "copy mode, nothing selected yet",
+            Some((Kind::Characters, _)) => "characters are selected",
+            Some((Kind::Lines, _)) => "lines are selected",
+            Some((Kind::Block, _)) => "a block is selected",
         }
     }
 

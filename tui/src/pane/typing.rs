@@ -124,15 +124,15 @@ impl Pane {
         match mouse.kind {
             MouseKind::ScrollUp => self.scroll(-WHEEL),
             MouseKind::ScrollDown => self.scroll(WHEEL),
-            MouseKind::Down(0) if !self.input => self.select = None,
+            MouseKind::Down(0) if !self.input => (self.select, self.pressed) = (None, Some((line, column))),
             MouseKind::Drag(0) if !self.input => {
                 let Some(lines) = self.lines() else { return true };
-                let at = lines.clamp((line, column));
+                let (at, from) = (lines.clamp((line, column)), lines.clamp(self.pressed.unwrap_or((line, column))));
                 match &mut self.select {
                     Some(select) => select.at = at,
                     None => {
                         self.stand(self.view_top());
-                        self.select = Some(Selection::from(at));
+                        self.select = Some(Selection::drag(from, at));
                     }
                 }
             }

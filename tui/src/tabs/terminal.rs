@@ -37,8 +37,9 @@ const SETTLED: u64 = 120;
 const WIDE: u16 = 100;
 /// Below this width there is one pane.
 const NARROW: u16 = 60;
-/// Columns of the list.
+/// Columns of the list, and in a wide window.
 const LIST: u16 = 26;
+const LIST_WIDE: u16 = 30;
 
 /// Its state.
 #[derive(Debug, Default)]
@@ -80,8 +81,8 @@ impl Terminal {
         if area.width < NARROW || whole {
             return if whole || typing || self.inside { (None, Some(area)) } else { (Some(area), None) };
         }
-        let list = Rect { width: LIST, ..area };
-        (Some(list), Some(Rect { x: area.x + LIST, width: area.width - LIST, ..area }))
+        let width = if area.width < WIDE { LIST } else { LIST_WIDE };
+        (Some(Rect { width, ..area }), Some(Rect { x: area.x + width, width: area.width - width, ..area }))
     }
 
     /// The size of a program that is typed into.
@@ -104,6 +105,10 @@ impl Terminal {
 
     /// The selected terminal is shown: at once when its screen is known, else when the selection stood still.
     fn follow(&mut self, cx: &mut Cx<'_>) {
+        // Keys that somebody types into a program never become something else because the world changed.
+        if self.typing() == Some(Typing::Pane) {
+            return;
+        }
         let key = match self.selected() {
             Some(Item::Open(key)) => key.clone(),
             Some(Item::New(_)) | None => {
@@ -212,12 +217,7 @@ impl Terminal {
             (crate::request::Request::CloseTerminal(request), Ok(_)) => {
                 let key = TerminalKey { node: answered.at.clone(), id: request.terminal_id.clone() };
                 self.shells.forget(&key);
-                if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
-                    self.panes.remove(at).detach(cx);
-                }
-                if self.current.as_ref() == Some(&key) {
-                    (self.current, self.inside) = (None, false);
-                }
+                self.remove(&key, cx);
             }
             (crate::request::Request::OpenTerminal(_) | crate::request::Request::CloseTerminal(_), Err(failure)) => {
                 let text = match node {
@@ -247,6 +247,27 @@ impl Terminal {
         if let Some(pane) = self.pane_mut() {
             pane.enter(false, cx);
         }
+    }
+
+    /// Shows a terminal no more, unless somebody types into it.
+    fn remove(&mut self, key: &TerminalKey, cx: &mut Cx<'_>) {
+        let current = self.current.as_ref() == Some(key);
+        if current && self.typing() == Some(Typing::Pane) {
+            return;
+        }
+        if let Some(at) = self.panes.iter().position(|pane| pane.key() == key) {
+            self.panes.remove(at).detach(cx);
+        }
+        if current {
+            (self.current, self.inside) = (None, false);
+        }
+    }
+
+    /// Local terminals that are not there any more are not shown.
+    fn tidy(&mut self, cx: &mut Cx<'_>) {
+        let gone = self.panes.iter().map(Pane::key).filter(|key| key.node.is_none() && self.shells.info(key, cx.world).is_none());
+        let gone: Vec<TerminalKey> = gone.filter(|key| cx.world.is_up() && !self.shells.is_wanted(key)).cloned().collect();
+        gone.iter().for_each(|key| self.remove(key, cx));
     }
 
     /// What of the keys of NAV is the pane's.
@@ -298,6 +319,10 @@ impl Tab for Terminal {
             Command::Leave | Command::Fit | Command::Older | Command::Select | Command::Filter => {
                 self.inside = true;
                 self.pane_act(command, cx);
+                if command == Command::Leave {
+                    self.tidy(cx);
+                    self.follow(cx);
+                }
             }
             Command::Copy | Command::NextHit | Command::PreviousHit => drop(self.pane_act(command, cx)),
             command if self.inside => drop(self.pane_act(command, cx)),
@@ -351,14 +376,7 @@ impl Tab for Terminal {
         // An agent's screen is shown by the tab of the tasks as well; only one of them looks at a time.
         let tasks: Vec<TerminalKey> =
             self.panes.iter().map(|pane| pane.key().clone()).filter(|key| self.shells.info(key, cx.world).is_some_and(|info| info.task_id.is_some())).collect();
-        for key in tasks {
-            if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
-                self.panes.remove(at).detach(cx);
-            }
-            if self.current.as_ref() == Some(&key) {
-                self.current = None;
-            }
-        }
+        tasks.iter().for_each(|key| self.remove(key, cx));
     }
 
     fn visit(&mut self, visit: Visit, cx: &mut Cx<'_>) {
@@ -389,16 +407,7 @@ impl Tab for Terminal {
             _ => return,
         }
         self.shells.settle(cx.world);
-        let gone: Vec<TerminalKey> =
-            self.panes.iter().map(Pane::key).filter(|key| key.node.is_none() && self.shells.info(key, cx.world).is_none()).cloned().collect();
-        for key in gone.into_iter().filter(|key| cx.world.is_up() && !self.shells.is_wanted(key)) {
-            if let Some(at) = self.panes.iter().position(|pane| *pane.key() == key) {
-                self.panes.remove(at).detach(cx);
-            }
-            if self.current.as_ref() == Some(&key) {
-                (self.current, self.inside) = (None, false);
-            }
-        }
+        self.tidy(cx);
         self.rebuild(cx.world);
         if self.front.get() {
             self.follow(cx);

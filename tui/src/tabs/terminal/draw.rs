@@ -5,8 +5,9 @@ use ratatui::layout::Rect;
 use super::{Item, Terminal, Typing};
 use crate::{
     app::{Canvas, Cx},
+    keymap::{Command, Scope},
     look::Role,
-    tabs::Tab,
+    tabs::{Tab, TabId},
     widgets::{
         pane::Pane as Frame,
         text::{pad, put, wrap},
@@ -14,7 +15,9 @@ use crate::{
 };
 
 /// Columns of a node's name.
-const NODE: usize = 11;
+const NODE: usize = 10;
+/// Where the keys that the tab names are.
+const SCOPES: [Scope; 2] = [Scope::Tab(TabId::Terminal), Scope::Everywhere];
 
 impl Terminal {
     pub(super) fn draw(&self, area: Rect, canvas: &mut Canvas<'_>) {
@@ -34,7 +37,9 @@ impl Terminal {
                 let node = item.and_then(|item| if let Item::New(node) = item { node.clone() } else { None });
                 let title = format!("{}: nothing open yet", canvas.world.name_of(node.as_ref()));
                 let inside = Frame { title: &title, focused: self.inside, ..Frame::default() }.draw(area, canvas);
-                let text = self.shells.about(node.as_ref(), canvas.world);
+                let key = |command| canvas.keymap.key_of(&SCOPES, command).map(|key| key.to_string()).unwrap_or_default();
+                let keys = [key(Command::Type), key(Command::New), key(Command::Refresh)];
+                let text = self.shells.about(node.as_ref(), canvas.world, keys.each_ref().map(String::as_str));
                 for (row, line) in (1..inside.height).zip(wrap(&text, usize::from(inside.width).saturating_sub(2))) {
                     put(canvas.buf, inside, 1, row, &line, canvas.look.style(Role::Text));
                 }

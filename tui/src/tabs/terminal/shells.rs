@@ -181,7 +181,7 @@ impl Shells {
         match item {
             Item::Open(key) => {
                 let state = match self.info(key, world) {
-                    Some(TerminalInfo { exit: Some(exit), name, .. }) => format!("{name} exited {}", exit.shell_code()),
+                    Some(TerminalInfo { exit: Some(exit), name, .. }) => format!("exited {} {name}", exit.shell_code()),
                     Some(TerminalInfo { task_id: Some(task), name, .. }) => format!("{name} {}", task.short()),
                     Some(info) => info.name.clone(),
                     None => "..".to_owned(),
@@ -206,15 +206,17 @@ impl Shells {
         }
     }
 
-    /// What there is to say of a node on which nothing is open.
-    pub(super) fn about(&self, node: Option<&NodeId>, world: &World) -> String {
+    /// What there is to say of a node on which nothing is open. The keys: open, open with more, ask again.
+    pub(super) fn about(&self, node: Option<&NodeId>, world: &World, [open, more, again]: [&str; 3]) -> String {
         let name = world.name_of(node);
         let problem = node.and_then(|node| self.peers.get(node)).and_then(|peer| peer.problem.clone());
         let offline = node.and_then(|node| world.peers.get(node)).is_some_and(|peer| peer.status == PeerStatus::Offline);
         match problem {
-            Some(problem) => format!("{problem}\nr asks again."),
-            None if offline => format!("{name} does not answer now. Enter tries nevertheless."),
-            None => format!("Enter opens a shell on {name}.\nt opens one with a command or in a folder.\nWhat runs in a terminal goes on when Loopsy is left; it is listed here again."),
+            Some(problem) => format!("{problem}\n{again} asks again."),
+            None if offline => format!("{name} does not answer now. {open} tries nevertheless."),
+            None => format!(
+                "{open} opens a shell on {name}.\n{more} opens one with a command or in a folder.\nWhat runs in a terminal goes on when Loopsy is left; it is listed here again."
+            ),
         }
     }
 

@@ -5,6 +5,7 @@ use loopsy_shared::{
     api::terminals::{TerminalExit, TerminalInfo, TerminalSize, Terminals},
     client::Attached,
 };
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::{
@@ -314,6 +315,133 @@ fn an_update_that_is_held_back_is_shown_in_the_end() {
 }
 
 #[test]
+fn keys_never_become_commands_because_the_terminal_went() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.keys("i");
+    harness.fleet(json!({"type": "terminal-removed", "terminalId": bash.id}));
+    harness.event(Event::TerminalEnd(bash, Some("The terminal was closed.".to_owned())));
+    harness.types("Qx1");
+    assert!(!harness.effects.contains(&Effect::Quit) && harness.text(80, 24).contains("INPUT"), "{}", harness.text(80, 24));
+    assert!(harness.text(80, 24).contains("The terminal was closed."));
+    harness.keys("ctrl-]");
+    assert!(!harness.text(80, 24).contains("bash"));
+}
+
+#[test]
+fn a_visit_shows_a_terminal_that_nobody_told_of_yet() {
+    let mut harness = Harness::typical();
+    harness.keys("2");
+    let new = key(Some("studio-mac"), "ffff0000");
+    let effects = harness.app.visited(crate::tabs::Visit::Terminal(new.clone()), harness.now);
+    harness.effects.extend(effects);
+    assert!(harness.effects.contains(&Effect::Attach { terminal: new.clone(), size: None, scrollback: 5000 }));
+    says(&mut harness, &new, (80, 24), "studio $ ");
+    assert!(harness.text(80, 24).contains("studio $"));
+    harness.keys("l s");
+    assert_eq!(typed(&mut harness), "ls");
+}
+
+#[test]
+fn older_lines_come_from_the_node() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    let lines: String = (1..=6000).map(|line| format!("line {line}\r\n")).collect();
+    says(&mut harness, &bash, (80, 24), &lines);
+    harness.screen(120, 40);
+    harness.keys("tab g");
+    assert!(harness.text(120, 40).contains("older lines are at the node: O"), "{}", harness.text(120, 40));
+    harness.keys("O");
+    let text = json!({"lines": [], "above": 5977, "cursor": {"col": 0, "row": 0, "visible": true}, "size": {"cols": 80, "rows": 24}, "offset": 0, "alternate": false});
+    harness.answer("ReadTerminal", Ok(Answer::ReadTerminal(Box::new(serde_json::from_value(text).unwrap()))));
+    assert!(harness.effects.contains(&Effect::Attach { terminal: bash.clone(), size: None, scrollback: 5977 }), "{:?}", harness.effects.last());
+    let before = harness.text(120, 40);
+    says(&mut harness, &bash, (80, 24), &lines);
+    let after = harness.text(120, 40);
+    let first = |text: &str| text.lines().nth(2).unwrap().split('│').nth(3).unwrap().trim().to_owned();
+    assert_eq!(first(&before), first(&after), "the view stays where it was");
+    harness.keys("g");
+    assert_eq!(first(&harness.text(120, 40)), "line 1");
+}
+
+#[test]
+fn the_mouse_scrolls_and_selects_and_is_the_programs_when_it_asks() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    let lines: String = (1..=100).map(|line| format!("line {line}\r\n")).collect();
+    says(&mut harness, &bash, (78, 19), &lines);
+    harness.screen(80, 24);
+    let mouse = |harness: &mut Harness, kind, column, row| harness.event(Event::Input(Input::Mouse(crate::input::Mouse { kind, column, row, held: 0 })));
+    use crate::input::MouseKind as K;
+    mouse(&mut harness, K::ScrollUp, 40, 10);
+    assert!(harness.text(80, 24).contains("scrolled -3"));
+    mouse(&mut harness, K::Down(0), 27, 2);
+    mouse(&mut harness, K::Drag(0), 30, 2);
+    harness.keys("y");
+    assert!(harness.effects.contains(&Effect::Copy("line".to_owned())), "{:?}", harness.effects.last());
+    harness.keys("i");
+    prints(&mut harness, &bash, "\x1b[?1000h\x1b[?1006h");
+    harness.screen(80, 24);
+    mouse(&mut harness, K::Down(0), 1, 2);
+    mouse(&mut harness, K::ScrollDown, 5, 4);
+    assert_eq!(typed(&mut harness), "\x1b[<0;1;1M\x1b[<65;5;3M");
+}
+
+fn any_key() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "i", "ctrl-]", "=", "z", "j", "k", "g", "G", "h", "l", "pageup", "pagedown", "ctrl-u", "ctrl-d", "v", "V", "ctrl-v", "w", "b", "0", "$", "y", "esc", "/", "n", "N", "tab", "enter", "a", "O", "r",
+        "left", "f12",
+    ])
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Whatever a program prints and a person presses, at any size: nothing breaks, and only what can be printed is drawn.
+    #[test]
+    fn anything_can_happen(steps in proptest::collection::vec((any_key(), proptest::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"\x1b[]0;1m\nHJ\xe7\x95\x8c".to_vec())], 0..40), 0u16..90, 0u16..40, 0u8..10), 1..25)) {
+        let mut harness = typical_tab();
+        let bash = key(None, "aaaa0000");
+        says(&mut harness, &bash, (20, 6), "$ ");
+        for (name, bytes, columns, rows, what) in steps {
+            let attached = match what {
+                0 => Attached::Resize(TerminalSize { cols: columns, rows }),
+                1 => Attached::Snapshot { size: TerminalSize { cols: columns, rows }, lost: 1 },
+                2 => Attached::Drawn(Bytes::from(bytes)),
+                3 => Attached::Lost("gone".to_owned()),
+                _ => Attached::Printed(Bytes::from(bytes)),
+            };
+            harness.event(Event::Terminal(bash.clone(), attached));
+            harness.keys(name);
+            harness.later(60);
+            harness.event(Event::Woke(Timer::Pane));
+            harness.event(Event::Woke(Timer::Resize));
+            let text = harness.text(columns, rows);
+            prop_assert!(!text.chars().any(|c| c != '\n' && loopsy_shared::text::is_active(c)), "{text:?}");
+        }
+    }
+
+    /// Every byte of every key gets to the program, in order, but those of the way out.
+    #[test]
+    fn bytes_out_are_bytes_in(keys in proptest::collection::vec((any::<bool>(), proptest::collection::vec(0x20u8..0x7f, 1..4)), 0..40)) {
+        let mut harness = typical_tab();
+        says(&mut harness, &key(None, "aaaa0000"), (80, 24), "$ ");
+        let mut expected = String::new();
+        harness.keys("i");
+        for (leave, bytes) in keys {
+            if leave {
+                raw(&mut harness, "ctrl-]", b"\x1d");
+                harness.keys("i");
+            }
+            raw(&mut harness, "a", &bytes);
+            expected.push_str(std::str::from_utf8(&bytes).unwrap());
+        }
+        prop_assert_eq!(typed(&mut harness), expected);
+    }
+}
+
+#[test]
 fn pictures() {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
@@ -362,7 +490,7 @@ fn pictures() {
             }),
             ("refused", |_| {
                 let mut harness = typical_tab();
-                harness.keys("G k k");
+                harness.keys("G k k k k");
                 harness
             }),
         ];
