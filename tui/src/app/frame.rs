@@ -142,10 +142,12 @@ impl App {
         match &self.world.link {
             Link::Up | Link::Connecting => None,
             Link::Lost(since, why) => {
-                let text = format!("The daemon at {} does not answer since {} ({why}). Trying again.", self.world.address, clock(*since, self.now.wall));
+                let text = format!("{} does not answer since {} ({why}), trying again", self.world.address, clock(*since, self.now.wall));
                 Some((Role::Bad, text, keys("starts it")))
             }
-            Link::Missing(NoDaemon::NotInitialised) => Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it"))),
+            Link::Missing(NoDaemon::NotInitialised) => {
+                Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it")))
+            }
             Link::Missing(NoDaemon::NotRunning(_)) => Some((Role::Warn, "The daemon of this machine does not run.".to_owned(), keys("starts it"))),
             Link::Missing(NoDaemon::Unusable(why)) => Some((Role::Bad, why.clone(), String::new())),
         }
@@ -169,7 +171,8 @@ impl App {
     /// The keys for the footer: what they do here and now, the most important first; and those that come last.
     fn footer_keys(&self) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
         let scopes = self.scopes();
-        let shown = |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
+        let shown =
+            |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
         // A key that means something else here does not mean this.
         let key = |scopes: &[Scope], command, keys: &[crate::key::Key]| {
             keys.iter().find(|key| self.keymap.find(scopes, **key) == Some(command)).map(ToString::to_string)
@@ -218,14 +221,21 @@ impl App {
         ends.iter().for_each(|item| show(item, 0));
     }
 
+    /// What Loopsy says, at the bottom right, the newest below. Over a box it is one line in the lowest row: it must not hide what somebody decides about.
     fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {
+        let (toasts, one_line) = match self.overlays.last() {
+            None => (usize::MAX, false),
+            // It shows them itself.
+            Some((_, overlay)) if overlay.mode() == "HISTORY" => return,
+            Some(_) => (1, true),
+        };
         // Edge, mark, text, and a blank at either side.
         let most = usize::from(area.width).saturating_sub(8).clamp(1, 68);
         let edge = if canvas.look.ascii { "|" } else { "▌" };
         let mut bottom = area.bottom();
-        for toast in self.toasts.shown().rev() {
+        for toast in self.toasts.shown().rev().take(toasts) {
             let (mark, role) = toast.tone.mark();
-            let mut lines = wrap(&toast.text, most);
+            let mut lines = if one_line { vec![fit(&toast.text, most)] } else { wrap(&toast.text, most) };
             if lines.len() > LINES {
                 lines.truncate(LINES);
                 let history = self.keymap.key_of(&[Scope::Everywhere], Command::History).map(|key| format!("... {key} shows all of it"));
