@@ -20,6 +20,9 @@ const LEAST: (u16, u16) = (40, 10);
 const TIGHT: u16 = 76;
 /// From this on titles of tabs are whole.
 const WIDE: u16 = 100;
+/// A key and what it does, for the last row.
+type Hint = (String, &'static str);
+
 /// Lines of one of Loopsy's messages.
 const LINES: usize = 4;
 
@@ -169,7 +172,7 @@ impl App {
     }
 
     /// The keys for the footer: what they do here and now, the most important first; and those that come last.
-    fn footer_keys(&self) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
+    fn footer_keys(&self) -> (Vec<Hint>, Vec<Hint>) {
         let scopes = self.scopes();
         let shown =
             |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
@@ -206,10 +209,10 @@ impl App {
     /// As many keys as fit, help always among them.
     fn footer(&self, area: Rect, canvas: &mut Canvas<'_>) {
         let (keys, ends) = self.footer_keys();
-        let wide = |(key, label): &(String, &str)| (width(key) + 1 + width(label) + 2) as u16;
+        let wide = |(key, label): &Hint| (width(key) + 1 + width(label) + 2) as u16;
         let kept = ends.first().map_or(0, wide);
         let mut column = 1;
-        let mut show = |item: &(String, &str), kept: u16| {
+        let mut show = |item: &Hint, kept: u16| {
             // The last one needs no gap after it.
             if column + wide(item) + kept > area.width + 2 {
                 return;

@@ -40,8 +40,9 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn push(&mut self, text: String, what: What, key: Option<crate::key::Key>, reason: Option<String>) {
-        // Made inert here, so that what is searched is what is seen.
-        let text = fit(&text, LONGEST);
+        // Made inert here, so that what is searched is what is seen. Most lines are so already, and there can be very many.
+        let plain = text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let text = if plain { text } else { fit(&text, LONGEST) };
         let recent = self.known.recent.iter().position(|line| *line == text).unwrap_or(usize::MAX);
         self.entries.push(Entry { text: text.into(), key, what, reason, recent });
     }
