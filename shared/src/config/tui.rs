@@ -117,7 +117,14 @@ mod tests {
 
     #[test]
     fn what_has_another_shape_is_refused() {
-        for text in ["tui: {keys: [a]}", "tui: {keys: {peers: {run: {a: b}}}}", "tui: {keys: {peers: {run: ~}}}", "tui: {clipboard: magic}", "tui: {toastSeconds: 0}", "tui: {theem: x}"] {
+        for text in [
+            "tui: {keys: [a]}",
+            "tui: {keys: {peers: {run: {a: b}}}}",
+            "tui: {keys: {peers: {run: ~}}}",
+            "tui: {clipboard: magic}",
+            "tui: {toastSeconds: 0}",
+            "tui: {theem: x}",
+        ] {
             Config::parse(text).expect_err(text);
         }
     }

@@ -20,6 +20,9 @@ pub(crate) const LEAST: (u16, u16) = (40, 10);
 const TIGHT: u16 = 76;
 /// From this on titles of tabs are whole.
 const WIDE: u16 = 100;
+/// A key and what it does, for the last row.
+type Hint = (String, &'static str);
+
 /// Lines of one of Loopsy's messages.
 const LINES: usize = 4;
 
@@ -143,10 +146,12 @@ impl App {
         match &self.world.link {
             Link::Up | Link::Connecting => None,
             Link::Lost(since, why) => {
-                let text = format!("The daemon at {} does not answer since {} ({why}). Trying again.", self.world.address, clock(*since, self.now.wall));
+                let text = format!("{} does not answer since {} ({why}), trying again", self.world.address, clock(*since, self.now.wall));
                 Some((Role::Bad, text, keys("starts it")))
             }
-            Link::Missing(NoDaemon::NotInitialised) => Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it"))),
+            Link::Missing(NoDaemon::NotInitialised) => {
+                Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it")))
+            }
             Link::Missing(NoDaemon::NotRunning(_)) => Some((Role::Warn, "The daemon of this machine does not run.".to_owned(), keys("starts it"))),
             Link::Missing(NoDaemon::Unusable(why)) => Some((Role::Bad, why.clone(), String::new())),
         }
@@ -168,9 +173,10 @@ impl App {
     }
 
     /// The keys for the footer: what they do here and now, the most important first; and those that come last.
-    fn footer_keys(&self) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
+    fn footer_keys(&self) -> (Vec<Hint>, Vec<Hint>) {
         let scopes = self.scopes();
-        let shown = |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
+        let shown =
+            |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
         // A key that means something else here does not mean this.
         let key = |scopes: &[Scope], command, keys: &[crate::key::Key]| {
             keys.iter().find(|key| self.keymap.find(scopes, **key) == Some(command)).map(ToString::to_string)
@@ -206,10 +212,10 @@ impl App {
     /// As many keys as fit, help always among them.
     fn footer(&self, area: Rect, canvas: &mut Canvas<'_>) {
         let (keys, ends) = self.footer_keys();
-        let wide = |(key, label): &(String, &str)| (width(key) + 1 + width(label) + 2) as u16;
+        let wide = |(key, label): &Hint| (width(key) + 1 + width(label) + 2) as u16;
         let kept = ends.first().map_or(0, wide);
         let mut column = 1;
-        let mut show = |item: &(String, &str), kept: u16| {
+        let mut show = |item: &Hint, kept: u16| {
             // The last one needs no gap after it.
             if column + wide(item) + kept > area.width + 2 {
                 return;
@@ -221,12 +227,18 @@ impl App {
         ends.iter().for_each(|item| show(item, 0));
     }
 
-    /// What Loopsy says, newest first: its mark and its lines.
+    /// What Loopsy says, newest first: its mark and its lines. Over a box it is one line in the lowest row: it must not hide what somebody decides about.
     fn toast_lines(&self, area: Rect) -> Vec<((&'static str, Role), Vec<String>)> {
+        let (toasts, one_line) = match self.overlays.last() {
+            None => (usize::MAX, false),
+            // It shows them itself.
+            Some((_, overlay)) if overlay.mode() == "HISTORY" => return Vec::new(),
+            Some(_) => (1, true),
+        };
         // Edge, mark, text, and a blank at either side.
         let most = usize::from(area.width).saturating_sub(8).clamp(1, 68);
         let lines = |toast: &super::toasts::Toast| {
-            let mut lines = wrap(&toast.text, most);
+            let mut lines = if one_line { vec![fit(&toast.text, most)] } else { wrap(&toast.text, most) };
             if lines.len() > LINES {
                 lines.truncate(LINES);
                 let history = self.keymap.key_of(&[Scope::Everywhere], Command::History).map(|key| format!("... {key} shows all of it"));
@@ -234,7 +246,7 @@ impl App {
             }
             (toast.tone.mark(), lines)
         };
-        self.toasts.shown().rev().map(lines).collect()
+        self.toasts.shown().rev().take(toasts).map(lines).collect()
     }
 
     fn show_toasts(&self, area: Rect, canvas: &mut Canvas<'_>) {

@@ -91,20 +91,23 @@ impl Help {
         let mut search = Search::new(self.field.text());
         let mut chars = Vec::new();
         self.lines.clear();
+        self.at = 0;
+        // The lines stay in their order; the one that fits best is chosen.
+        let (mut best, mut count) = (0, 0);
         for (heading, here) in [("THIS PLACE", true), ("EVERYWHERE", false)] {
-            let fitting: Vec<_> = self
-                .entries
-                .iter()
-                .enumerate()
-                .filter(|(_, entry)| entry.here == here && search.score(Utf32Str::new(&format!("{} {}", entry.keys, entry.help), &mut chars)).is_some())
-                .map(|(at, _)| Line::Entry(at))
-                .collect();
-            if !fitting.is_empty() {
-                self.lines.push(Line::Heading(heading));
-                self.lines.extend(fitting);
+            let mut headed = false;
+            for (index, entry) in self.entries.iter().enumerate().filter(|(_, entry)| entry.here == here) {
+                let Some(score) = search.score(Utf32Str::new(&format!("{} {}", entry.keys, entry.help), &mut chars)) else { continue };
+                if !std::mem::replace(&mut headed, true) {
+                    self.lines.push(Line::Heading(heading));
+                }
+                if score > best {
+                    (best, self.at) = (score, count);
+                }
+                count += 1;
+                self.lines.push(Line::Entry(index));
             }
         }
-        self.at = 0;
     }
 
     /// The chosen entry, and the line it is in.
@@ -190,7 +193,12 @@ impl Overlay for Help {
     }
 
     fn status(&self) -> String {
-        self.chosen().and_then(|(_, entry)| entry.reason.clone()).map(|reason| format!("not now: {reason}")).unwrap_or_default()
+        match self.chosen() {
+            Some((_, Entry { reason: Some(reason), .. })) => format!("not now: {reason}"),
+            // All of it, where the line was too long for the box.
+            Some((_, entry)) => entry.help.clone(),
+            None => String::new(),
+        }
     }
 
     fn hints(&self) -> &'static [(&'static str, &'static str)] {
@@ -218,7 +226,11 @@ impl Overlay for Help {
         // The heading of the first is seen with it.
         let wanted = if self.at == 0 { 0 } else { chosen };
         let top = window(&self.top, wanted, self.lines.len(), usize::from(list.height));
-        let keys = if inside.width < 60 { KEYS - 4 } else { KEYS };
+        let seen = self.lines.iter().skip(top).take(usize::from(list.height)).filter_map(|line| match line {
+            Line::Entry(at) => Some(width(&self.entries[*at].keys)),
+            Line::Heading(_) => None,
+        });
+        let keys = seen.max().unwrap_or(0).clamp(4, KEYS);
         for (row, (index, line)) in (0..list.height).zip(self.lines.iter().enumerate().skip(top)) {
             let entry = match line {
                 Line::Heading(heading) => {
@@ -238,7 +250,7 @@ impl Overlay for Help {
                 (canvas.look.style(Role::Key), canvas.look.style(Role::Text))
             };
             put(canvas.buf, list, 3, row, &pad(&entry.keys, keys), key);
-            let start = 3 + keys as u16 + 1;
+            let start = 3 + keys as u16 + 2;
             let room = usize::from(list.width.saturating_sub(start + 1));
             let help = fit(&entry.help, room);
             put(canvas.buf, list, start, row, &help, text);

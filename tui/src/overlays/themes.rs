@@ -106,7 +106,7 @@ impl Overlay for Themes {
     }
 
     fn hints(&self) -> &'static [(&'static str, &'static str)] {
-        &[("j/k", "look at"), ("Enter", "keep"), ("Esc", "back to the one before")]
+        &[("j/k", "look at"), ("Enter", "keep"), ("Esc", "go back")]
     }
 
     fn status(&self) -> String {

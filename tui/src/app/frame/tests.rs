@@ -44,7 +44,8 @@ fn the_first_row_is_as_drawn() {
 /// Whatever a machine is called, the badge and the daemon's state are where they are looked for.
 #[test]
 fn names_give_way() {
-    for name in ["a".repeat(63), "\u{202e}\u{1b}]0;x\u{7}".repeat(9), "日本語の名前のとても長いノード".to_owned(), "⚠️👩‍👩‍👧".repeat(9)] {
+    for name in ["a".repeat(63), "\u{202e}\u{1b}]0;x\u{7}".repeat(9), "日本語の名前のとても長いノード".to_owned(), "⚠️👩‍👩‍👧".repeat(9)]
+    {
         let mut harness = Harness::typical();
         if let Some(status) = &mut harness.app.world.status {
             status.hostname = name;
@@ -126,6 +127,16 @@ fn messages_are_at_the_bottom_right() {
     insta::assert_snapshot!("frame_toasts_ascii_no_color", harness.screen(80, 24));
     harness.app.look = Look::test("linen", Level::Indexed, false);
     insta::assert_snapshot!("frame_toasts_256", harness.screen(80, 24));
+}
+
+/// What somebody decides about is not hidden by what a peer can make Loopsy say.
+#[test]
+fn over_a_box_messages_have_one_line() {
+    let mut harness = toasts();
+    harness.keys("?");
+    insta::assert_snapshot!("frame_toasts_over_a_box", harness.screen(80, 24));
+    harness.keys("esc N");
+    assert!(!harness.text(80, 24).contains('▌'));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What was said can be read again.
 
-use super::*;
 use crate::{
     effect::{Done, Effect},
     event::Event,

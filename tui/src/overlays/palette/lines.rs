@@ -30,9 +30,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Entry> {
 
 /// What can be done by its name: nothing that only moves, and nothing that is here already.
 const fn is_command(binding: &Binding) -> bool {
-    !binding.command.moves()
-        && !binding.command.decides()
-        && !matches!(binding.command, Command::Palette | Command::Interrupt | Command::Back | Command::Leave)
+    !binding.command.moves() && !binding.command.decides() && !matches!(binding.command, Command::Palette | Command::Interrupt | Command::Back | Command::Leave)
 }
 
 struct Lines<'a> {
@@ -42,8 +40,9 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn push(&mut self, text: String, what: What, key: Option<crate::key::Key>, reason: Option<String>) {
-        // Made inert here, so that what is searched is what is seen.
-        let text = fit(&text, LONGEST);
+        // Made inert here, so that what is searched is what is seen. Most lines are so already, and there can be very many.
+        let plain = text.len() <= LONGEST && text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+        let text = if plain { text } else { fit(&text, LONGEST) };
         let recent = self.known.recent.iter().position(|line| *line == text).unwrap_or(usize::MAX);
         self.entries.push(Entry { text: text.into(), key, what, reason, recent });
     }
