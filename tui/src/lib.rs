@@ -12,6 +12,7 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+mod plain;
 mod request;
 mod runtime;
 mod tabs;
