@@ -16,7 +16,7 @@ mod hidden;
 
 pub use diff::count as diff_count;
 pub(crate) use diff::{Row as DiffRow, rows as diff_rows};
-pub(crate) use hidden::count as hidden;
+pub(crate) use hidden::in_value;
 pub use hidden::visible;
 
 use crate::widgets::text::width;
@@ -168,6 +168,11 @@ fn broken(entries: &[Entry], look: &Look) -> Vec<Line> {
 pub(crate) fn entries(approval: &Approval, look: &Look, signs: Signs) -> Vec<Entry> {
     let mut page = Page::new(signs);
     page.head_of(approval, &format!("{}  task {}  {}", approval.node, approval.task_id, approval.agent), look);
+    if signs != Signs::Text
+        && let Some(hidden) = hidden::in_approval(approval)
+    {
+        page.hidden(&hidden);
+    }
     page.foot_of(approval);
     if let Some(diff) = &approval.diff {
         page.head(&format!("change {}", diff_count(diff)));
@@ -251,6 +256,11 @@ impl Page {
         }
     }
 
+    /// What cannot be seen in it.
+    pub(crate) fn hidden(&mut self, counts: &str) {
+        self.fact("hidden", Tone::Warn, &format!("characters: {counts}; written out here"));
+    }
+
     fn title(&mut self, approval: &Approval) {
         let kind = match approval.kind {
             ApprovalKind::Tool => "wants to use",
@@ -295,7 +305,7 @@ impl Page {
                 [b'@', b'@', ..] => Tone::Faint,
                 _ => Tone::Plain,
             };
-            self.put(Part::Body, "  ", tone, &line.strip_suffix('\r').unwrap_or(line).replace('\t', "    "));
+            self.put(Part::Body, "  ", tone, &if self.signs == Signs::Text { line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ") } else { line.to_owned() });
         }
     }
 

@@ -14,8 +14,11 @@ mod keymap;
 mod look;
 mod overlays;
 mod plain;
+<<<<<<< HEAD
 mod recorder;
 mod pane;
+=======
+>>>>>>> tui-review
 mod request;
 mod runtime;
 mod tabs;

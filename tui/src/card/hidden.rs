@@ -1,6 +1,7 @@
 //! Characters that a person would not see, written out and counted.
 
-use loopsy_shared::text::is_active;
+use loopsy_shared::{api::approvals::Approval, text::is_active};
+use serde_json::Value;
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
@@ -34,7 +35,7 @@ fn is_hidden(c: char) -> bool {
 }
 
 /// What is hidden in texts, for people: `2 turning the direction of text, 1 control`; nothing when there is nothing.
-pub(crate) fn count<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
+pub(super) fn count<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> {
     let (mut turns, mut controls, mut unseen) = (0_usize, 0_usize, 0_usize);
     for c in texts.flat_map(str::chars).filter(|c| !matches!(c, '\n' | '\t')) {
         match c {
@@ -50,4 +51,33 @@ pub(crate) fn count<'a>(texts: impl Iterator<Item = &'a str>) -> Option<String> 
         .map(|(number, what)| format!("{number} {what}"))
         .collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// The same for an approval as it was asked.
+pub(super) fn in_approval(approval: &Approval) -> Option<String> {
+    in_value(&approval.input, approval.diff.as_deref(), |_| false)
+}
+
+/// The same for an input and the change that it makes, but for the fields that the change shows already.
+pub(crate) fn in_value(input: &Value, diff: Option<&str>, elsewhere: impl Fn(&str) -> bool) -> Option<String> {
+    fn of<'a>(value: &'a Value, out: &mut Vec<&'a str>) {
+        match value {
+            Value::String(text) => out.push(text),
+            Value::Array(values) => values.iter().for_each(|value| of(value, out)),
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                out.push(name);
+                of(value, out);
+            }),
+            _ => {}
+        }
+    }
+    let mut out: Vec<&str> = diff.into_iter().collect();
+    match input.as_object() {
+        Some(fields) => fields.iter().filter(|(name, _)| !elsewhere(name)).for_each(|(name, value)| {
+            out.push(name);
+            of(value, &mut out);
+        }),
+        None => of(input, &mut out),
+    }
+    count(out.into_iter())
 }

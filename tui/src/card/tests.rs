@@ -35,8 +35,8 @@ fn servers_come_before_their_tools() {
 fn what_cannot_be_seen_is_written_out_and_counted() {
     assert_eq!(visible("a\u{301}b\u{200d}\u{1d173}"), "a\u{301}b\\u{200d}\\u{1d173}");
     assert_eq!(visible(&format!("e{}", "\u{301}".repeat(8))).matches("\\u{301}").count(), 2);
-    assert_eq!(hidden(["a\u{202e}\u{2066}\n\t", "\u{1b}\u{200b}"].into_iter()).unwrap(), "2 turning the direction of text, 1 control, 1 invisible");
-    assert!(hidden(["plain\n\ttext 機"].into_iter()).is_none());
+    assert_eq!(hidden::count(["a\u{202e}\u{2066}\n\t", "\u{1b}\u{200b}"].into_iter()).unwrap(), "2 turning the direction of text, 1 control, 1 invisible");
+    assert!(hidden::count(["plain\n\ttext 機"].into_iter()).is_none());
     let page = Page::new(Signs::Screen);
     let line: String = page.shown(Tone::Plain, "a\tb  ").iter().map(|span| span.text.as_str()).collect();
     assert_eq!(line, "a→   b··");

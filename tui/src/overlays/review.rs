@@ -24,8 +24,11 @@ mod gate;
 mod item;
 mod page;
 
+pub(crate) use draw::{summary, tool};
+pub(crate) use item::{is_whole, outcome, zone};
+
 use gate::{ALONE, ARMS, Answer, Gate, Refused};
-use item::{Item, Key, Mode, Phase, Typing, differs, is_whole, key_of};
+use item::{Item, Key, Mode, Phase, Typing, differs, key_of};
 
 /// How long an answer may take to be confirmed, in milliseconds.
 const CONFIRMS: u64 = 3000;

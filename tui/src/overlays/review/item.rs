@@ -88,7 +88,7 @@ pub(super) struct Item {
 }
 
 /// Whether what is shown can be the whole: what comes through a peer may be too large for the stream.
-pub(super) fn is_whole(approval: &Approval) -> bool {
+pub(crate) fn is_whole(approval: &Approval) -> bool {
     !approval.sha256.is_empty() && !(approval.input.is_null() && approval.kind == ApprovalKind::Tool)
 }
 
@@ -231,8 +231,8 @@ impl Item {
                 page.value(&approval.input, elsewhere);
             }
         }
-        if let Some(hidden) = card::hidden(texts(self.input(), diff).iter().map(String::as_str)) {
-            page.fact("hidden", Tone::Warn, &format!("characters: {hidden}; written out here"));
+        if let Some(hidden) = card::in_value(self.input(), diff, |name| diff.is_some() && in_diff(name)) {
+            page.hidden(&hidden);
         }
         page.foot_of(approval);
         page.rules(approval);
@@ -257,7 +257,7 @@ impl Item {
 }
 
 /// What came of an approval, in a sentence.
-pub(super) fn outcome(approval: Option<&Approval>, now: Millis) -> String {
+pub(crate) fn outcome(approval: Option<&Approval>, now: Millis) -> String {
     let Some(approval) = approval else { return "This is no longer asked.".to_owned() };
     let decided = approval.decision.as_ref();
     let by = decided.map(|decided| format!(" by {}", visible(who(&decided.by)))).unwrap_or_default();
@@ -280,7 +280,7 @@ pub(super) fn outcome(approval: Option<&Approval>, now: Millis) -> String {
 }
 
 /// Where the clocks are. Pictures of the tests are the same everywhere.
-pub(super) fn zone() -> TimeZone {
+pub(crate) fn zone() -> TimeZone {
     if cfg!(test) { TimeZone::UTC } else { TimeZone::system() }
 }
 
@@ -298,30 +298,6 @@ fn place(approval: &Approval, world: &World) -> String {
 /// Fields that a change is made of: with the change shown, they say nothing more.
 fn in_diff(name: &str) -> bool {
     matches!(name, "old_string" | "new_string" | "oldString" | "newString" | "content" | "edits")
-}
-
-/// All texts that a person has to judge.
-fn texts(input: &Value, diff: Option<&str>) -> Vec<String> {
-    fn of(value: &Value, out: &mut Vec<String>) {
-        match value {
-            Value::String(text) => out.push(text.clone()),
-            Value::Array(values) => values.iter().for_each(|value| of(value, out)),
-            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
-                out.push(name.clone());
-                of(value, out);
-            }),
-            _ => {}
-        }
-    }
-    let mut out = Vec::new();
-    match (diff, input.as_object()) {
-        (Some(diff), Some(fields)) => {
-            out.push(diff.to_owned());
-            fields.iter().filter(|(name, _)| !in_diff(name)).for_each(|(_, value)| of(value, &mut out));
-        }
-        _ => of(input, &mut out),
-    }
-    out
 }
 
 /// The lines of a diff with their numbers, and which of them stand side by side.
