@@ -54,7 +54,9 @@ fn run(options: &Options) -> Result<bool> {
     let mut report = Report::new(Machine::look(options, setting.dir.path())?, options.quick);
     for case in CASES.iter().filter(|case| options.wants(case.name)) {
         eprintln!("bench: {} (load {})", case.name, machine::load());
-        if let Err(error) = (case.run)(&setting, &mut report) {
+        // What waits for something on a screen panics when it does not come.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (case.run)(&setting, &mut report)));
+        if let Err(error) = done.unwrap_or_else(|_| Err("it panicked, see above".into())) {
             eprintln!("bench: {} failed: {error}", case.name);
             report.failed(case.name, &error.to_string());
         }

@@ -8,7 +8,7 @@ use std::{
     panic::AssertUnwindSafe,
     path::PathBuf,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -148,7 +148,7 @@ impl Screen {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.shared.seen.lock().unwrap()
+        self.shared.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until something can be seen.
@@ -328,6 +328,13 @@ impl Screen {
         of(&now) == of(&self.modes)
     }
 
+    /// Whether lines can be typed: they are edited, echoed, and Ctrl-C interrupts.
+    pub(crate) fn is_sane(&self) -> bool {
+        let modes = termios::tcgetattr(&self.tty).unwrap();
+        let local = termios::LocalModes::ICANON | termios::LocalModes::ECHO | termios::LocalModes::ISIG;
+        modes.local_modes.contains(local) && modes.input_modes.contains(termios::InputModes::ICRNL) && modes.output_modes.contains(termios::OutputModes::OPOST)
+    }
+
     /// Every mode that the program has switched on and not off again, by what it wrote: `?2004` and the like.
     pub(crate) fn modes_left(&self) -> Vec<String> {
         modes_left(&self.bytes())
@@ -361,7 +368,7 @@ impl Drop for Screen {
 
 impl Shared {
     fn take(&self, bytes: &[u8]) {
-        let mut guard = self.seen.lock().unwrap();
+        let mut guard = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = &mut *guard;
         let emulator = &mut seen.emulator;
         if !seen.broken && std::panic::catch_unwind(AssertUnwindSafe(|| emulator.process(bytes))).is_err() {

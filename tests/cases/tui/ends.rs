@@ -93,7 +93,9 @@ fn a_terminal_that_was_left_in_a_strange_state_is_put_right() {
     let mut screen = shell(&home);
     screen.keys("printf '\\033[?1049h\\033[?1000h\\033[?1006h\\033[?1004h\\033[?25l\\033[>1u\\033[3 q\\033[1;7m'; stty -echo -icanon; loopsy tui --reset-terminal; echo r''ight; exit\r");
     screen.sees("right");
-    screen.gives_back();
+    screen.end();
+    assert_eq!(screen.modes_left(), Vec::<String>::new());
+    assert!(screen.is_sane() && screen.look(|screen| !screen.alternate_screen() && !screen.hide_cursor() && !screen.inverse()), "{screen:?}");
 }
 
 #[test]
