@@ -14,11 +14,8 @@ mod keymap;
 mod look;
 mod overlays;
 mod plain;
-<<<<<<< HEAD
 mod recorder;
 mod pane;
-=======
->>>>>>> tui-review
 mod request;
 mod runtime;
 mod tabs;

@@ -1,16 +1,3 @@
-<<<<<<< HEAD
-//! The control centre without a screen: lines of text, for terminals that cannot do more and for people who read with their ears.
-
-use crate::runtime::Options;
-
-/// Runs until the person leaves.
-///
-/// # Errors
-/// When input or output fails.
-pub(crate) fn run(_options: &Options) -> std::io::Result<()> {
-    Err(std::io::Error::other("the control centre needs a terminal: start it in one"))
-}
-=======
 //! Plain mode: the control centre as lines of text, for screen readers, simple terminals and pipes. Lines are only ever added.
 
 use std::{
@@ -165,4 +152,3 @@ fn read(sender: &mpsc::Sender<(Instant, String)>) {
 
 #[cfg(test)]
 mod tests;
->>>>>>> tui-review

@@ -304,7 +304,8 @@ impl Session {
         for happened in std::mem::take(&mut self.world.activity) {
             // A question has a line of its own, with its number.
             if !happened.text.contains(" asks: ") {
-                out.push(say(format!("{} {}: {}", clock(happened.at, now.wall, &zone()), happened.node, happened.text)));
+                let node = happened.node.as_deref().unwrap_or_else(|| self.world.here());
+                out.push(say(format!("{} {node}: {}", clock(happened.at, now.wall, &zone()), happened.text)));
             }
         }
         let open: Vec<Approval> = self.world.approvals().into_iter().cloned().collect();
