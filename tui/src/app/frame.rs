@@ -27,8 +27,16 @@ impl App {
     /// Draws everything; where the caret is, when somebody types.
     pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
-        let mut canvas =
-            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
+        let mut canvas = Canvas {
+            buf,
+            look: &self.look,
+            world: &self.world,
+            keymap: &self.keymap,
+            now: self.now,
+            focused: self.overlays.is_empty(),
+            covered: u16::MAX,
+            caret: None,
+        };
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(area, &mut canvas);
             return None;
@@ -146,7 +154,9 @@ impl App {
                 let text = format!("The daemon at {} does not answer since {} ({why}). Trying again.", self.world.address, clock(*since, self.now.wall));
                 Some((Role::Bad, text, keys("starts it")))
             }
-            Link::Missing(NoDaemon::NotInitialised) => Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it"))),
+            Link::Missing(NoDaemon::NotInitialised) => {
+                Some((Role::Warn, "Loopsy is not set up on this machine yet.".to_owned(), keys("sets it up and starts it")))
+            }
             Link::Missing(NoDaemon::NotRunning(_)) => Some((Role::Warn, "The daemon of this machine does not run.".to_owned(), keys("starts it"))),
             Link::Missing(NoDaemon::Unusable(why)) => Some((Role::Bad, why.clone(), String::new())),
         }
@@ -170,7 +180,8 @@ impl App {
     /// The keys for the footer: what they do here and now, the most important first; and those that come last.
     fn footer_keys(&self) -> (Vec<(String, &'static str)>, Vec<(String, &'static str)>) {
         let scopes = self.scopes();
-        let shown = |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
+        let shown =
+            |scope: Scope| self.keymap.of(scope).filter(|binding| !binding.label.is_empty() && !matches!(binding.command, Command::Help | Command::Quit));
         // A key that means something else here does not mean this.
         let key = |scopes: &[Scope], command, keys: &[crate::key::Key]| {
             keys.iter().find(|key| self.keymap.find(scopes, **key) == Some(command)).map(ToString::to_string)

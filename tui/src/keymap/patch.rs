@@ -59,7 +59,9 @@ impl Keymap {
                 let scopes: Vec<Scope> = places.clone();
                 let bound: Vec<_> = scopes
                     .iter()
-                    .flat_map(|scope| self.of(*scope).filter(|binding| binding.command == *command).flat_map(|binding| binding.keys.iter().map(|key| (*scope, *key))))
+                    .flat_map(|scope| {
+                        self.of(*scope).filter(|binding| binding.command == *command).flat_map(|binding| binding.keys.iter().map(|key| (*scope, *key)))
+                    })
                     .collect();
                 if bound.iter().any(|(_, key)| self.find(&scopes, *key) == Some(*command)) {
                     continue;
@@ -67,7 +69,9 @@ impl Keymap {
                 let home = scopes.iter().copied().find(|scope| self.of(*scope).any(|binding| binding.command == *command)).unwrap_or(Scope::Everywhere);
                 let where_ = scopes.first().map_or("", |scope| scope.name());
                 let thief = bound.iter().find_map(|(_, key)| {
-                    scopes.iter().find_map(|scope| self.of(*scope).find(|other| other.keys.contains(key) && changed(*scope, other.command)).map(|other| (*scope, other.command, *key)))
+                    scopes.iter().find_map(|scope| {
+                        self.of(*scope).find(|other| other.keys.contains(key) && changed(*scope, other.command)).map(|other| (*scope, other.command, *key))
+                    })
                 });
                 return Err(match thief {
                     Some((scope, other, key)) if other != *command => {

@@ -3,7 +3,8 @@
 use super::{Command as C, Row, Scope, Scope::*};
 use crate::tabs::TabId;
 
-pub(super) const ROWS: &[&[Row]] = &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, OUTPUT, RIGHTS, EVERYWHERE];
+pub(super) const ROWS: &[&[Row]] =
+    &[OVERVIEW, PEERS, CONTEXT, MESSAGES, TASKS, TERMINAL, PAIRING, COMPARE, REVIEW, SEARCH, SELECTION, INPUT, BOX, OUTPUT, RIGHTS, EVERYWHERE];
 
 const OVERVIEW_TAB: Scope = Tab(TabId::Overview);
 const OVERVIEW: &[Row] = &[

@@ -240,4 +240,3 @@ fn once(seen: &mut Vec<&'static str>, name: &'static str) -> Result<(), String> 
 
 /// What a theme's text may be at most, in bytes.
 pub(crate) const MOST: u64 = 64 << 10;
-

@@ -1,10 +1,6 @@
 //! What a command prints on a node, as it prints it. Esc closes the box and asks nothing; Ctrl-C ends the command.
 
-use std::{
-    cell::Cell,
-    collections::VecDeque,
-    rc::Rc,
-};
+use std::{cell::Cell, collections::VecDeque, rc::Rc};
 
 use loopsy_shared::{
     api::execute::{Encoding, ExecuteEvent, ExecuteEventKind},

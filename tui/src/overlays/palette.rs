@@ -79,8 +79,7 @@ impl Palette {
     /// As things are now.
     pub(crate) fn new(known: &Known<'_>) -> Self {
         let entries = lines::all(known);
-        let mut palette =
-            Self { entries, found: Vec::new(), searched: String::new(), at: 0, field: Field::line(), top: 0.into(), height: 1.into() };
+        let mut palette = Self { entries, found: Vec::new(), searched: String::new(), at: 0, field: Field::line(), top: 0.into(), height: 1.into() };
         palette.found = (0..palette.entries.len()).collect();
         palette.found.sort_by_key(|at| (palette.entries[*at].recent, *at));
         palette
@@ -92,8 +91,7 @@ impl Palette {
         let narrower = !self.searched.is_empty() && text.starts_with(&self.searched);
         let among = if narrower { std::mem::take(&mut self.found) } else { (0..self.entries.len()).collect() };
         let mut search = Search::new(text);
-        let mut scored: Vec<(u32, usize)> =
-            among.into_iter().filter_map(|at| Some((search.score(self.entries[at].text.slice(..))?, at))).collect();
+        let mut scored: Vec<(u32, usize)> = among.into_iter().filter_map(|at| Some((search.score(self.entries[at].text.slice(..))?, at))).collect();
         scored.sort_by_key(|(score, at)| (std::cmp::Reverse(*score), self.entries[*at].recent, *at));
         self.found = scored.into_iter().map(|(_, at)| at).collect();
         text.clone_into(&mut self.searched);
@@ -194,7 +192,8 @@ impl Overlay for Palette {
         let list = Rect { y: inside.y + 1, height: inside.height - 1, ..inside };
         self.height.set(usize::from(list.height));
         if self.found.is_empty() {
-            for (row, line) in (1..list.height).zip(wrap("Nothing is called that. Try a part of its name: a tab, a peer, a task.", usize::from(list.width) - 2)) {
+            for (row, line) in (1..list.height).zip(wrap("Nothing is called that. Try a part of its name: a tab, a peer, a task.", usize::from(list.width) - 2))
+            {
                 put(canvas.buf, list, 1, row, &line, canvas.look.style(Role::Faint));
             }
             return;

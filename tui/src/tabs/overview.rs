@@ -86,7 +86,12 @@ impl Overview {
     /// Newest first.
     fn refresh_activity(&mut self, world: &World) {
         let lines: Vec<_> = world.activity.iter().rev().collect();
-        self.told = self.activity.filtered(lines, |line| format!("{} {}", line.node.as_deref().unwrap_or(world.here()), line.text)).into_iter().map(|line| line.number).collect();
+        self.told = self
+            .activity
+            .filtered(lines, |line| format!("{} {}", line.node.as_deref().unwrap_or(world.here()), line.text))
+            .into_iter()
+            .map(|line| line.number)
+            .collect();
     }
 
     fn refresh(&mut self, world: &World) {

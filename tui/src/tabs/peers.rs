@@ -277,7 +277,8 @@ impl Tab for Peers {
     fn status(&self, world: &World) -> String {
         let (online, all) = world.peer_counts();
         let filter = if self.list.pattern().is_empty() { "none".to_owned() } else { inert(self.list.pattern()).into_owned() };
-        let plain: Vec<_> = world.peers.values().filter(|peer| peer.trusted && !peer.candidate && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
+        let plain: Vec<_> =
+            world.peers.values().filter(|peer| peer.trusted && !peer.candidate && peer.encryption == loopsy_shared::api::peers::Encryption::None).collect();
         let plain = match plain.as_slice() {
             [] => String::new(),
             [one] => format!(" | not encrypted: {}", inert(&one.hostname)),

@@ -52,7 +52,10 @@ pub(crate) fn crowded() -> Value {
     snapshot["peers"] = json!(peers);
     snapshot["context"] = json!(
         (0..500)
-            .map(|index| entry(&HOSTILE.get(index).map_or_else(|| format!("key/{index:04}"), |key| (*key).to_owned()), &format!("{}\u{1b}[31mvalue {index}", name(index))))
+            .map(|index| entry(
+                &HOSTILE.get(index).map_or_else(|| format!("key/{index:04}"), |key| (*key).to_owned()),
+                &format!("{}\u{1b}[31mvalue {index}", name(index))
+            ))
             .collect::<Vec<_>>()
     );
     snapshot["approvals"] = json!(

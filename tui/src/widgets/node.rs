@@ -89,11 +89,7 @@ fn local(world: &World, since: Option<Millis>, now: Millis) -> Vec<Line> {
         lines.push(Line::new("listens", world.address.as_str()));
         lines.extend(since.map(|at| Line::new("up since", clock(at, now))));
         let agents: Vec<&str> = status.agents.iter().filter(|agent| agent.path.is_some()).map(|agent| agent.name.as_str()).collect();
-        lines.push(if agents.is_empty() {
-            Line::styled("agents", "none found on PATH", Role::Faint)
-        } else {
-            Line::new("agents", agents.join(", "))
-        });
+        lines.push(if agents.is_empty() { Line::styled("agents", "none found on PATH", Role::Faint) } else { Line::new("agents", agents.join(", ")) });
     }
     lines.push(tasks(world, None));
     lines.push(Line::new("jobs", format!("{} running", world.jobs.values().filter(|job| job.running).count())));

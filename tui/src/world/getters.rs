@@ -1,7 +1,12 @@
 //! What views ask of the fleet, node by node.
 
 use loopsy_shared::{
-    api::{ai_tasks::TaskInfo, approvals::Approval, peers::{PeerInfo, PeerStatus}, transfers::TransferInfo},
+    api::{
+        ai_tasks::TaskInfo,
+        approvals::Approval,
+        peers::{PeerInfo, PeerStatus},
+        transfers::TransferInfo,
+    },
     id::NodeId,
     text::inert,
 };
@@ -32,7 +37,10 @@ impl World {
 
     /// How many peers are online, and how many there are.
     pub(crate) fn peer_counts(&self) -> (usize, usize) {
-        self.peers.values().filter(|peer| !peer.candidate).fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
+        self.peers
+            .values()
+            .filter(|peer| !peer.candidate)
+            .fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
     }
 
     /// The tasks of a node, as far as they are known.

@@ -44,7 +44,8 @@ fn the_first_row_is_as_drawn() {
 /// Whatever a machine is called, the badge and the daemon's state are where they are looked for.
 #[test]
 fn names_give_way() {
-    for name in ["a".repeat(63), "\u{202e}\u{1b}]0;x\u{7}".repeat(9), "日本語の名前のとても長いノード".to_owned(), "⚠️👩‍👩‍👧".repeat(9)] {
+    for name in ["a".repeat(63), "\u{202e}\u{1b}]0;x\u{7}".repeat(9), "日本語の名前のとても長いノード".to_owned(), "⚠️👩‍👩‍👧".repeat(9)]
+    {
         let mut harness = Harness::typical();
         if let Some(status) = &mut harness.app.world.status {
             status.hostname = name;

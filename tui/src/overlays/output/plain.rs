@@ -39,7 +39,13 @@ impl Plain {
                 (State::Escape, '[') => State::Control,
                 (State::Escape, ']' | 'P' | 'X' | '^' | '_') => State::String,
                 (State::Escape, ' '..='/') => State::One,
-                (State::Escape | State::String, '\u{1b}') => if self.0 == State::String { State::StringEscape } else { State::Escape },
+                (State::Escape | State::String, '\u{1b}') => {
+                    if self.0 == State::String {
+                        State::StringEscape
+                    } else {
+                        State::Escape
+                    }
+                }
                 (State::Escape | State::One, _) => State::Text,
                 (State::Control, '\u{40}'..='\u{7e}') => State::Text,
                 (State::Control, '\u{1b}') => State::Escape,

@@ -30,9 +30,7 @@ pub(super) fn all(known: &Known<'_>) -> Vec<Entry> {
 
 /// What can be done by its name: nothing that only moves, and nothing that is here already.
 const fn is_command(binding: &Binding) -> bool {
-    !binding.command.moves()
-        && !binding.command.decides()
-        && !matches!(binding.command, Command::Palette | Command::Interrupt | Command::Back | Command::Leave)
+    !binding.command.moves() && !binding.command.decides() && !matches!(binding.command, Command::Palette | Command::Interrupt | Command::Back | Command::Leave)
 }
 
 struct Lines<'a> {

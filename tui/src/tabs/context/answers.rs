@@ -140,7 +140,12 @@ impl Context {
             return cx.note(if all == 0 { "There are no keys in that file." } else { "All keys of that file exist already: nothing was changed." });
         }
         if left > 0 {
-            cx.note(format!("{left} {} already and {} left as {}.", exist(left), if left == 1 { "was" } else { "were" }, if left == 1 { "it is" } else { "they are" }));
+            cx.note(format!(
+                "{left} {} already and {} left as {}.",
+                exist(left),
+                if left == 1 { "was" } else { "were" },
+                if left == 1 { "it is" } else { "they are" }
+            ));
         }
         cx.call(None, ImportContext { entries, replace: false });
     }

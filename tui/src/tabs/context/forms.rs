@@ -185,7 +185,12 @@ pub(super) fn import(careful: Rc<Cell<bool>>, cx: &mut Cx<'_>) {
 }
 
 fn path(values: &[&str]) -> Result<String, String> {
-    values.first().map(|path| path.trim()).filter(|path| !path.is_empty()).map(str::to_owned).ok_or_else(|| "Type the path of a file, or Esc leaves.".to_owned())
+    values
+        .first()
+        .map(|path| path.trim())
+        .filter(|path| !path.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| "Type the path of a file, or Esc leaves.".to_owned())
 }
 
 fn seconds(entry: &ContextEntry) -> Option<Ttl> {

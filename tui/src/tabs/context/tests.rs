@@ -221,7 +221,8 @@ fn a_broadcast_tells_of_every_peer() {
     assert!(harness.text(80, 24).contains("ci-box, nas") || harness.text(80, 24).contains("ci-box, studio-mac"), "{}", harness.text(80, 24));
     harness.effects.clear();
     harness.keys("B");
-    let asked: Vec<_> = harness.effects.iter().filter_map(|effect| if let Effect::Call { at, .. } = effect { at.as_ref().map(ToString::to_string) } else { None }).collect();
+    let asked: Vec<_> =
+        harness.effects.iter().filter_map(|effect| if let Effect::Call { at, .. } = effect { at.as_ref().map(ToString::to_string) } else { None }).collect();
     assert_eq!(asked, ["ci-box-id", "studio-mac-id"]);
     // The newest first: studio-mac fails, then ci-box takes it.
     harness.answer("SetContext", Err(failed(1004, 403)));

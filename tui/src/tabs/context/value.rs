@@ -87,7 +87,11 @@ impl Layout {
     pub(super) fn reach(&mut self, value: &str, lines: usize) {
         let pretty = self.pretty.take();
         let text = pretty.as_deref().unwrap_or(value);
-        if self.of.shape == Shape::Hex { self.hex(value.as_bytes(), lines) } else { self.text(text, lines) }
+        if self.of.shape == Shape::Hex {
+            self.hex(value.as_bytes(), lines)
+        } else {
+            self.text(text, lines)
+        }
         self.pretty = pretty;
     }
 
@@ -130,7 +134,13 @@ impl Layout {
 
     /// `00000000  68 65 6c 6c  6f 0a        |hello.|`
     fn hex(&mut self, bytes: &[u8], lines: usize) {
-        let each = if self.of.columns >= 79 { 16 } else if self.of.columns >= 45 { 8 } else { 4 };
+        let each = if self.of.columns >= 79 {
+            16
+        } else if self.of.columns >= 45 {
+            8
+        } else {
+            4
+        };
         while self.done < bytes.len() && self.lines.len() < lines {
             let part = &bytes[self.done..bytes.len().min(self.done + each)];
             let hex: Vec<String> = part.chunks(4).map(|four| four.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")).collect();

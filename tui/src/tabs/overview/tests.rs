@@ -9,8 +9,9 @@ use crate::{
     effect::Effect,
     event::{Event, NoDaemon},
     testing::{
-        Harness, NOON, entry, peer, task,
+        Harness, NOON, entry,
         fleets::{any_step, crowded, lost, nothing, settle, step},
+        peer, task,
     },
 };
 

@@ -98,9 +98,7 @@ fn nodes(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
     };
     let names: Vec<&str> = columns.iter().map(|column| column.name).collect();
     let now = canvas.now.wall;
-    let row = |node: &Option<NodeId>| {
-        names.iter().map(|name| node_cell(tab, world, node.as_ref(), name, wide, now)).collect()
-    };
+    let row = |node: &Option<NodeId>| names.iter().map(|name| node_cell(tab, world, node.as_ref(), name, wide, now)).collect();
     let under = below(tab, world, usize::from(inside.width).saturating_sub(2));
     // The rows first; what is said below them gets what is left, and two lines at least where there are many rows.
     let rows = tab.rows.len() as u16 + 1;

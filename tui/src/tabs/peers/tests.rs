@@ -98,7 +98,9 @@ fn what_keys_ask() {
     harness.keys("tab");
     harness.types("~/in/");
     harness.keys("enter");
-    assert!(matches!(here(&mut harness), (None, "StartTransfer", text) if text.contains("Push") && text.contains("/tmp/a") && text.contains("\"in/\"") && text.contains("ci-box-id")));
+    assert!(
+        matches!(here(&mut harness), (None, "StartTransfer", text) if text.contains("Push") && text.contains("/tmp/a") && text.contains("\"in/\"") && text.contains("ci-box-id"))
+    );
     harness.keys("p");
     harness.types("log.txt");
     harness.keys("tab");
@@ -239,7 +241,9 @@ fn transfers_are_shown_with_their_progress_and_can_be_cancelled() {
 fn a_changed_certificate_explains_itself() {
     let mut harness = at("nas");
     let mut nas = peer("nas", "offline");
-    nas["lastError"] = json!("At 192.168.1.9:19532 somebody shows another certificate than the one that `nas` was paired with. Nothing was sent. Pinned: 9d114c07aa00bb11cc22. Shown: e05baa92bb.");
+    nas["lastError"] = json!(
+        "At 192.168.1.9:19532 somebody shows another certificate than the one that `nas` was paired with. Nothing was sent. Pinned: 9d114c07aa00bb11cc22. Shown: e05baa92bb."
+    );
     nas["offlineSince"] = json!(NOON - 4_560_000);
     harness.fleet(json!({ "type": "peer-changed", "peer": nas }));
     let text = harness.text(80, 24);
@@ -270,10 +274,10 @@ fn what_cannot_be_done_says_why() {
 fn the_address_and_the_id_are_copied() {
     let mut harness = at("ci-box");
     harness.keys("y Y");
-    assert_eq!(harness.effects.iter().filter(|effect| matches!(effect, Effect::Copy(_))).cloned().collect::<Vec<_>>(), [
-        Effect::Copy("192.168.1.50:19532".to_owned()),
-        Effect::Copy("ci-box-id".to_owned())
-    ]);
+    assert_eq!(
+        harness.effects.iter().filter(|effect| matches!(effect, Effect::Copy(_))).cloned().collect::<Vec<_>>(),
+        [Effect::Copy("192.168.1.50:19532".to_owned()), Effect::Copy("ci-box-id".to_owned())]
+    );
 }
 
 proptest! {

@@ -57,11 +57,7 @@ pub(super) fn places(area: Rect, pane: Pane, copying: bool) -> Places {
     let top = if wide { area.height / 2 } else { area.height * (if copying { 9 } else { 12 }) / 21 };
     let down = Rect { y: area.y + top, height: area.height - top, ..area };
     let half = if wide { area.width / 2 } else { area.width };
-    Places {
-        table: Rect { height: top, ..area },
-        details: Rect { width: half, ..down },
-        recent: Rect { x: area.x + half, width: area.width - half, ..down },
-    }
+    Places { table: Rect { height: top, ..area }, details: Rect { width: half, ..down }, recent: Rect { x: area.x + half, width: area.width - half, ..down } }
 }
 
 pub(super) fn draw(tab: &Peers, area: Rect, canvas: &mut Canvas<'_>) {
@@ -218,7 +214,15 @@ fn progress(info: &TransferInfo, columns: usize) -> String {
     let part = if info.bytes == 0 { 0.0 } else { (info.bytes_done as f64 / info.bytes as f64).clamp(0.0, 1.0) };
     let full = (part * columns as f64) as usize;
     let percent = (part * 100.0) as u64;
-    format!("[{}{}] {percent:3} %  {} of {}  {}/{}", "#".repeat(full), "-".repeat(columns - full), bytes(info.bytes_done), bytes(info.bytes), info.files_done, files(info.files))
+    format!(
+        "[{}{}] {percent:3} %  {} of {}  {}/{}",
+        "#".repeat(full),
+        "-".repeat(columns - full),
+        bytes(info.bytes_done),
+        bytes(info.bytes),
+        info.files_done,
+        files(info.files)
+    )
 }
 
 fn files(count: u64) -> String {

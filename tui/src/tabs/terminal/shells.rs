@@ -186,10 +186,13 @@ impl Shells {
                     Some(info) => info.name.clone(),
                     None => "..".to_owned(),
                 };
-                (match &key.node {
-                    None => world.here(),
-                    Some(node) => world.peers.get(node).map_or(node.as_str(), |peer| peer.hostname.as_str()),
-                }, state)
+                (
+                    match &key.node {
+                        None => world.here(),
+                        Some(node) => world.peers.get(node).map_or(node.as_str(), |peer| peer.hostname.as_str()),
+                    },
+                    state,
+                )
             }
             Item::New(None) => (world.here(), String::new()),
             Item::New(Some(node)) => {
@@ -214,7 +217,9 @@ impl Shells {
         match problem {
             Some(problem) => format!("{problem}\nr asks again."),
             None if offline => format!("{name} does not answer now. Enter tries nevertheless."),
-            None => format!("Enter opens a shell on {name}.\nt opens one with a command or in a folder.\nWhat runs in a terminal goes on when Loopsy is left; it is listed here again."),
+            None => format!(
+                "Enter opens a shell on {name}.\nt opens one with a command or in a folder.\nWhat runs in a terminal goes on when Loopsy is left; it is listed here again."
+            ),
         }
     }
 
