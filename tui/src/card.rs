@@ -380,8 +380,7 @@ impl Page {
             self.body("  ", Tone::Faint, "(any text)");
         }
         if let Some((answers, _)) = chosen {
-            let own: Vec<&str> =
-                answers.iter().filter(|answer| !question.options.iter().any(|choice| choice.label == **answer)).map(String::as_str).collect();
+            let own: Vec<&str> = answers.iter().filter(|answer| !question.options.iter().any(|choice| choice.label == **answer)).map(String::as_str).collect();
             let text = if own.is_empty() { "your own words: none, i types some".to_owned() } else { format!("your own words: {}", own.join(", ")) };
             self.body("  ", if own.is_empty() { Tone::Faint } else { Tone::Strong }, &text);
         }

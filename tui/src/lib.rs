@@ -4,8 +4,8 @@
 //! state and [`effect::Effect`]s, without waiting for anything; [`app::App::view`] draws the state. Only the [`runtime`] touches the world.
 
 mod app;
-mod clipboard;
 pub mod card;
+mod clipboard;
 mod effect;
 mod event;
 mod input;
@@ -13,9 +13,9 @@ mod key;
 mod keymap;
 mod look;
 mod overlays;
+mod pane;
 mod plain;
 mod recorder;
-mod pane;
 mod request;
 mod runtime;
 mod tabs;

@@ -10,6 +10,7 @@ mod crash;
 mod exec;
 mod files;
 mod link;
+mod looks;
 mod network;
 mod pace;
 mod painter;

@@ -27,6 +27,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Listener {
     handle: Handle,
     over: Arc<AtomicBool>,
+    /// What a keyboard sends is for somebody else.
+    elsewhere: Arc<AtomicBool>,
 }
 
 impl Listener {
@@ -37,7 +39,8 @@ impl Listener {
     pub(crate) fn start(control: mpsc::Sender<Control>) -> io::Result<Self> {
         let mut signals = Signals::new([SIGWINCH, SIGTSTP, SIGCONT, SIGINT, SIGTERM, SIGHUP, SIGQUIT])?;
         let (handle, over) = (signals.handle(), Arc::new(AtomicBool::new(false)));
-        let ours = Arc::clone(&over);
+        let elsewhere = Arc::new(AtomicBool::new(false));
+        let (ours, away) = (Arc::clone(&over), Arc::clone(&elsewhere));
         std::thread::Builder::new().name("tui-signals".to_owned()).spawn(move || {
             let mut told = false;
             while !signals.is_closed() {
@@ -49,6 +52,7 @@ impl Listener {
                         SIGTSTP if batch.contains(&SIGCONT) => Ok(()),
                         SIGTSTP => control.try_send(Control::Stop),
                         SIGCONT => control.try_send(Control::Continue),
+                        SIGINT | SIGQUIT if away.load(Ordering::Relaxed) => Ok(()),
                         signal => {
                             if std::mem::replace(&mut told, true) {
                                 die(signal);
@@ -62,7 +66,12 @@ impl Listener {
                 }
             }
         })?;
-        Ok(Self { handle, over })
+        Ok(Self { handle, over, elsewhere })
+    }
+
+    /// Whether the signals that a keyboard sends are for another program at the moment.
+    pub(crate) fn leave_alone(&self, elsewhere: bool) {
+        self.elsewhere.store(elsewhere, Ordering::Relaxed);
     }
 }
 

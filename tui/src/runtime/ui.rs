@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use loopsy_shared::{client::Local, paths::DataDir, time};
+use loopsy_shared::{client::Watched, config::Clipboard, time};
 use tokio::{
     sync::{Notify, Semaphore, mpsc, watch},
     task::JoinHandle,
@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     Control, End, Options, crash, files,
     link::Link,
+    looks::{self, Begin},
     network::Network,
     pace::Pace,
     painter::Painter,
@@ -23,7 +24,7 @@ use super::{
     writer::Writer,
 };
 use crate::{
-    app::{App, Settings},
+    app::App,
     clipboard::Surroundings,
     effect::{Done, Effect, Purpose, Timer},
     event::{Event, Now},
@@ -31,11 +32,9 @@ use crate::{
         reader::{BATCHES, Reader},
         splitter::Heard,
     },
-    keymap::Keymap,
-    look::Look,
+    look::Wishes,
     recorder::Recorder,
     terminal,
-    world::World,
 };
 
 mod effects;
@@ -75,6 +74,8 @@ struct Ui {
     app: App,
     options: Options,
     around: Surroundings,
+    wishes: Wishes,
+    clipboard: Clipboard,
     begin: Instant,
     painter: Painter,
     pace: Pace,
@@ -94,6 +95,7 @@ struct Ui {
     resized: bool,
     away: Option<Away>,
     leaves: Vec<Leave>,
+    signals: signals::Listener,
     mouse: bool,
     title: Option<String>,
     focused: bool,
@@ -114,17 +116,21 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
     // In this order they go, last first: the terminal is given back before anything is told.
     let _crashes = crash::Watch::start(options.dir.clone(), Arc::clone(&recorder), control.clone());
     let guard = terminal::Guard::new()?;
-    let _signals = signals::Listener::start(control.clone())?;
+    let signals = signals::Listener::start(control.clone())?;
     let mut writer = Writer::start()?;
     let poke = Arc::new(Notify::new());
     let link = Link { dir: options.dir.clone(), events: events.clone(), control: control.clone(), client, poke: Arc::clone(&poke) };
     let link = super::network::Abort::of(&tokio::spawn(link.run()));
     let budget = Arc::new(Semaphore::new(BUDGET));
     let size = terminal::size();
-    let (app, notes) = prepare(&options, around, size);
+    let Begin { app, state, notes, wishes, clipboard } = looks::begin(&options, around, size);
+    let relook = Arc::new(Notify::new());
+    let watcher = super::network::Abort::of(&tokio::spawn(looks::watch(options.dir.clone(), Arc::clone(&relook))));
     let mut ui = Ui {
         app,
         around,
+        wishes,
+        clipboard,
         begin: Instant::now(),
         painter: Painter::new(size),
         pace: Pace::new(around.remote),
@@ -149,11 +155,12 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
         starting: None,
         saving: None,
         end: None,
+        signals,
         options,
     };
     ui.pace.hold(FIRST_FRAME);
     ui.pace.touch();
-    ui.restore(notes);
+    ui.restore(&state, notes);
     let end = loop {
         if let Some(end) = ui.end.take() {
             break end;
@@ -171,10 +178,11 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
             },
             Some((buffer, result)) = writer.done.recv() => ui.written(buffer, &result),
             () = sleep_until(wake), if wake.is_some() => {}
+            () = relook.notified() => looks::reload(ui.options.clone(), ui.wishes.clone(), ui.events.clone()),
             Some(event) = incoming.recv() => ui.event(event),
         }
     };
-    drop(link);
+    drop((link, watcher));
     ui.settle(&mut writer).await;
     if !matches!(end, End::Gone) {
         let out = std::mem::take(&mut ui.aside);
@@ -196,16 +204,6 @@ async fn sleep_until(at: Option<Instant>) {
     }
 }
 
-/// The app as it begins, and what the person should know.
-fn prepare(options: &Options, around: Surroundings, size: (u16, u16)) -> (App, Vec<String>) {
-    let local = Local::load(options.dir.clone()).ok();
-    let address = local.as_ref().map_or_else(|| "127.0.0.1".to_owned(), Local::address);
-    let mut look = Look::default();
-    look.ascii = options.ascii;
-    let settings = Settings { remote: around.remote, size, ..Settings::default() };
-    (App::new(World::new(address), look, Keymap::default(), settings), Vec::new())
-}
-
 impl Ui {
     fn now(&self) -> Now {
         Now { wall: time::now(), since: u64::try_from(self.begin.elapsed().as_millis()).unwrap_or(u64::MAX) }
@@ -216,23 +214,19 @@ impl Ui {
     }
 
     /// Takes up what was remembered, and tells what is to be told.
-    fn restore(&mut self, mut notes: Vec<String>) {
-        let dir: &DataDir = &self.options.dir;
-        match files::state(dir) {
-            Ok(Some(state)) => {
-                let effects = self.app.restore(&state);
-                effects.into_iter().for_each(|effect| self.act(effect));
-            }
-            Ok(None) => {}
-            Err(why) => notes.push(why),
-        }
+    fn restore(&mut self, state: &serde_json::Value, notes: Vec<String>) {
+        let effects = self.app.restore(state);
+        effects.into_iter().for_each(|effect| self.act(effect));
         notes.into_iter().for_each(|note| self.event(Event::Did(Done::Noted(note))));
     }
 
     /// An event goes in, and what is to be done is done.
     fn event(&mut self, event: Event) {
         let now = self.now();
-        let first = !matches!(event, Event::Input(_) | Event::Focus(_) | Event::Resize(..) | Event::Woke(_));
+        let first = match &event {
+            Event::Fleet(watched) => matches!(watched.as_ref(), Watched::Event { .. }),
+            event => matches!(event, Event::NoDaemon(_)),
+        };
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner).event(now.since, &event, self.app.is_typing());
         if let Event::Terminal(_, attached) = &event {
             self.budget.add_permits(terminals::weight(attached));
@@ -384,6 +378,8 @@ impl Ui {
                 }
                 Leave::Edit(text, purpose) => {
                     self.away = Some(Away::Editor);
+                    // Ctrl-C is the editor's now.
+                    self.signals.leave_alone(true);
                     let control = self.control.clone();
                     tokio::task::spawn_blocking(move || {
                         let result = files::edit(&text);
@@ -397,6 +393,7 @@ impl Ui {
     /// Takes the terminal again, whatever became of it meanwhile.
     fn come_back(&mut self) {
         self.away = None;
+        self.signals.leave_alone(false);
         if terminal::take().is_err() {
             self.end = Some(End::Gone);
             return;

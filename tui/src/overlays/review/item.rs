@@ -325,7 +325,12 @@ fn diff_entries(diff: &str, page: &mut card::Page, signs: Signs) -> Vec<Beside> 
         let entry = |number: Option<usize>| {
             let first = gutter(number);
             let more = card::on(&" ".repeat(first.len()), end);
-            Entry { part, first: vec![span(if tone == Tone::Plain { Tone::Faint } else { tone }, first)], more: vec![span(Tone::Faint, more)], text: page.shown(tone, text) }
+            Entry {
+                part,
+                first: vec![span(if tone == Tone::Plain { Tone::Faint } else { tone }, first)],
+                more: vec![span(Tone::Faint, more)],
+                text: page.shown(tone, text),
+            }
         };
         let at = page.entries.len();
         let made = entry(number);

@@ -1,11 +1,13 @@
 //! Does what the app wants done. Nothing here waits: what takes time runs elsewhere, and what comes of it is an event.
 
+use loopsy_shared::config::Clipboard;
+
 use super::{Away, Leave, TIMERS, Ui};
 use crate::{
     clipboard,
     effect::{Done, Effect},
     event::Event,
-    runtime::{End, files},
+    runtime::{End, files, looks},
     terminal,
 };
 
@@ -59,7 +61,9 @@ impl Ui {
             Effect::ReadFile(path, purpose) => self.background(move || Done::Text(purpose, files::read(&path).map(Some))),
             Effect::Edit(text, purpose) => self.leaves.push(Leave::Edit(text, purpose)),
             Effect::Save(state) => self.save(state),
-            Effect::Theme(_) | Effect::Looks => {}
+            // It is remembered with the state.
+            Effect::Theme(name) => self.wishes.theme = Some(name),
+            Effect::Looks => looks::reload(self.options.clone(), self.wishes.clone(), self.events.clone()),
             Effect::Repaint => {
                 self.resized = true;
                 self.painter.forget();
@@ -96,11 +100,17 @@ impl Ui {
     }
 
     fn copy(&mut self, text: String) {
-        let sent = clipboard::through_terminal(&text, self.around).is_some_and(|bytes| self.aside(&bytes));
-        let remote = self.around.remote;
+        // The clipboard of a machine that the person does not sit at is nobody's, unless they say otherwise.
+        let tools = match self.clipboard {
+            Clipboard::Auto => !self.around.remote,
+            Clipboard::Osc52 => false,
+            Clipboard::Tools => true,
+        };
+        let sent = self.clipboard != Clipboard::Tools && clipboard::through_terminal(&text, self.around).is_some_and(|bytes| self.aside(&bytes));
+        let only = self.clipboard == Clipboard::Tools;
         self.background(move || {
-            // The clipboard of a machine that the person does not sit at is nobody's.
-            let tool = if remote { None } else { clipboard::through_tool(&text) };
+            let tool = if tools { clipboard::through_tool(&text) } else { None };
+            let tool = tool.or_else(|| only.then(|| Err("there is no `pbcopy`, `wl-copy`, `xclip` or `xsel` here that could take it.".to_owned())));
             Done::Copied(clipboard::told(&text, sent, tool.as_ref()))
         });
     }

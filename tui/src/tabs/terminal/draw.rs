@@ -68,7 +68,13 @@ impl Terminal {
         let here = selected.map_or(0, |at| self.line_of(at, open));
         let count = self.line_of(self.items.len(), open);
         let top = self.top.get().min(count.saturating_sub(height));
-        let top = if here < top { here } else if here >= top + height { here + 1 - height } else { top };
+        let top = if here < top {
+            here
+        } else if here >= top + height {
+            here + 1 - height
+        } else {
+            top
+        };
         self.top.set(top);
         let gap = open + usize::from(open == 0);
         for row in 0..inside.height {

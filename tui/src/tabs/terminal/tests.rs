@@ -457,7 +457,12 @@ fn pictures() {
             }),
             ("typical", |_| {
                 let mut harness = typical_tab();
-                says(&mut harness, &key(None, "aaaa0000"), (80, 24), "leo@leo loopsy % cargo test -q\r\nrunning 212 tests\r\n\x1b[33mwarning\x1b[0m: unused import: `std::fmt`\r\n");
+                says(
+                    &mut harness,
+                    &key(None, "aaaa0000"),
+                    (80, 24),
+                    "leo@leo loopsy % cargo test -q\r\nrunning 212 tests\r\n\x1b[33mwarning\x1b[0m: unused import: `std::fmt`\r\n",
+                );
                 harness
             }),
             ("input", |_| {
