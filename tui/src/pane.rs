@@ -213,11 +213,13 @@ impl Pane {
                 cx.wake(STILL, Timer::Resize);
             }
             Event::Answer(answered) => match (&answered.request, &answered.result) {
-                (crate::request::Request::ReadTerminal(request), result) if request.terminal_id == self.key.id && answered.at == self.key.node => match result {
-                    Ok(Answer::ReadTerminal(text)) => self.more(text.above as usize, cx),
-                    Ok(_) => {}
-                    Err(failure) => cx.bad(failure.message.clone()),
-                },
+                (crate::request::Request::ReadTerminal(request), result) if request.terminal_id == self.key.id && answered.at == self.key.node => {
+                    match result {
+                        Ok(Answer::ReadTerminal(text)) => self.more(text.above as usize, cx),
+                        Ok(_) => {}
+                        Err(failure) => cx.bad(failure.message.clone()),
+                    }
+                }
                 _ => {}
             },
             _ => {}
@@ -404,6 +406,3 @@ impl Pane {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -184,10 +184,19 @@ fn cell(glyph: &Glyph<'_>, area: Rect, left: u16, y: u16, stale: Option<Style>, 
     cell.set_symbol(match (fits, own) {
         (false, _) => " ",
         (true, false) => glyph.symbol,
-        (true, true) => if glyph.wide { "??" } else { "?" },
+        (true, true) => {
+            if glyph.wide {
+                "??"
+            } else {
+                "?"
+            }
+        }
     });
     cell.set_style(style);
-    if glyph.wide && fits && let Some(next) = canvas.buf.cell_mut((x + 1, y)) {
+    if glyph.wide
+        && fits
+        && let Some(next) = canvas.buf.cell_mut((x + 1, y))
+    {
         next.reset();
         next.set_style(style);
     }

@@ -1,6 +1,10 @@
 //! What of the lines is seen: at the end until a person looks elsewhere, then it stands still; copy mode and the search look around in it.
 
-use super::{Pane, screen, search::Search, select::{Kind, Selection}};
+use super::{
+    Pane, screen,
+    search::Search,
+    select::{Kind, Selection},
+};
 use crate::{app::Cx, keymap::Command};
 
 /// Columns that left and right move where the screen is wider than the pane.
@@ -213,7 +217,11 @@ impl Pane {
     fn show_hit(&mut self) {
         let Some(hit) = self.search.as_ref().and_then(Search::now) else { return };
         let (top, height) = (self.view_top(), self.height());
-        if (top..top + height).contains(&hit.from.0) { self.stand(top) } else { self.stand(hit.from.0 - height / 2) }
+        if (top..top + height).contains(&hit.from.0) {
+            self.stand(top)
+        } else {
+            self.stand(hit.from.0 - height / 2)
+        }
         if let Some(select) = &mut self.select {
             select.at = hit.from;
         }

@@ -83,7 +83,8 @@ impl Search {
     pub(super) fn on(&self, lines: Lines<'_>, from: i64, to: i64) -> impl Iterator<Item = (Hit, bool)> + '_ {
         let start = self.hits.partition_point(|hit| hit.to.0 < from);
         let now = self.now();
-        let hits: Vec<Hit> = self.hits[start..].iter().take_while(|hit| hit.from.0 <= to).copied().filter(|hit| !self.stale || self.holds(lines, *hit)).collect();
+        let hits: Vec<Hit> =
+            self.hits[start..].iter().take_while(|hit| hit.from.0 <= to).copied().filter(|hit| !self.stale || self.holds(lines, *hit)).collect();
         hits.into_iter().map(move |hit| (hit, Some(hit) == now))
     }
 
