@@ -406,6 +406,3 @@ impl Pane {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -151,13 +151,13 @@ impl Pane {
             };
         }
         let mut parts = vec![name];
+        if let Some(select) = &self.select {
+            parts.push(select.word().to_owned());
+        }
         if let (Some(lines), Some(top)) = (self.lines(), self.top) {
             let all = lines.last() - lines.first() + 1;
             let below = if self.fresh { ", new output below" } else { "" };
             parts.push(format!("line {} of {all} (scrolled{below})", top - lines.first() + 1));
-        }
-        if let Some(select) = &self.select {
-            parts.push(select.word().to_owned());
         }
         if let Some(search) = &self.search {
             parts.push(search.word());

@@ -27,7 +27,11 @@ impl Pane {
 
     /// The line at the top.
     pub(super) fn view_top(&self) -> i64 {
-        self.top.unwrap_or_else(|| self.end_top())
+        match (self.top, self.lines()) {
+            // The pane may have grown since.
+            (Some(top), Some(lines)) => top.min((lines.last() + 1 - self.height()).max(lines.base)),
+            _ => self.end_top(),
+        }
     }
 
     /// The column at the left: the cursor that a person moves is always seen.

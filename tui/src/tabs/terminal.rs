@@ -24,6 +24,7 @@ use crate::{
 };
 
 mod draw;
+mod looking;
 mod open;
 mod shells;
 
@@ -93,91 +94,6 @@ impl Terminal {
         TerminalSize { cols: pane.width.saturating_sub(2), rows: pane.height.saturating_sub(2) }.clamped()
     }
 
-    /// What there is changed: the list follows.
-    fn rebuild(&mut self, world: &World) {
-        self.items = self.list.filtered(self.shells.items(world), |item| self.shells.words(item, world));
-        for pane in &mut self.panes {
-            if let Some(name) = self.shells.title(pane.key(), world) {
-                pane.rename(&name);
-            }
-        }
-    }
-
-    /// The selected terminal is shown: at once when its screen is known, else when the selection stood still.
-    fn follow(&mut self, cx: &mut Cx<'_>) {
-        // Keys that somebody types into a program never become something else because the world changed.
-        if self.typing() == Some(Typing::Pane) {
-            return;
-        }
-        let key = match self.selected() {
-            Some(Item::Open(key)) => key.clone(),
-            Some(Item::New(_)) | None => {
-                (self.current, self.pending) = (None, None);
-                return;
-            }
-        };
-        if self.current.as_ref() == Some(&key) {
-            self.pending = None;
-        } else if self.panes.iter().any(|pane| *pane.key() == key) {
-            self.look(key, None, cx);
-        } else if self.pending.as_ref().is_none_or(|(pending, _)| *pending != key) {
-            self.current = None;
-            self.pending = Some((key, cx.now.since + SETTLED));
-            cx.wake(SETTLED, Timer::Pane);
-        }
-    }
-
-    /// Looks at a terminal now.
-    fn look(&mut self, key: TerminalKey, size: Option<TerminalSize>, cx: &mut Cx<'_>) {
-        self.pending = None;
-        let mut pane = match self.panes.iter().position(|pane| *pane.key() == key) {
-            Some(at) => self.panes.remove(at),
-            None => Pane::new(key.clone(), self.shells.title(&key, cx.world).unwrap_or_else(|| cx.world.name_of(key.node.as_ref()).to_owned())),
-        };
-        if !pane.is_attached() && pane.ended().is_none() {
-            pane.attach(size, cx);
-        }
-        pane.show(true);
-        self.panes.push(pane);
-        if self.panes.len() > KEPT {
-            self.panes.remove(0).detach(cx);
-        }
-        self.current = Some(key);
-    }
-
-    /// Types into the selected terminal, or opens a new one on the selected node.
-    fn enter(&mut self, cx: &mut Cx<'_>) {
-        match self.selected().cloned() {
-            Some(Item::Open(key)) => {
-                if self.current.as_ref() != Some(&key) {
-                    self.look(key, None, cx);
-                }
-                self.inside = true;
-                let whole = self.zoom || cx.settings.size.0 < WIDE;
-                if let Some(pane) = self.pane_mut() {
-                    pane.enter(whole, cx);
-                }
-            }
-            Some(Item::New(node)) => open::open(node.as_ref(), Default::default(), self.size(cx), cx),
-            None => {}
-        }
-    }
-
-    /// Selects this terminal, whatever the list shows.
-    fn choose(&mut self, key: TerminalKey, cx: &mut Cx<'_>) {
-        self.shells.want(key.clone(), cx.world);
-        self.rebuild(cx.world);
-        let item = Item::Open(key.clone());
-        if !self.items.contains(&item) {
-            self.list.clear_filter();
-            self.rebuild(cx.world);
-        }
-        self.list.select(item, &self.items);
-        if self.current.as_ref() != Some(&key) {
-            self.look(key, None, cx);
-        }
-    }
-
     fn close(&self, cx: &mut Cx<'_>) {
         let Some(Item::Open(key)) = self.selected().cloned() else { return };
         let (node, request) = (key.node.clone(), CloseTerminal { terminal_id: key.id.clone() });
@@ -200,7 +116,7 @@ impl Terminal {
 
     /// Asks all peers that answer for their terminals.
     fn refresh(&mut self, cx: &mut Cx<'_>) {
-        self.shells.ask(cx);
+        self.shells.ask(true, cx);
         self.rebuild(cx.world);
         self.follow(cx);
     }
@@ -247,27 +163,6 @@ impl Terminal {
         if let Some(pane) = self.pane_mut() {
             pane.enter(false, cx);
         }
-    }
-
-    /// Shows a terminal no more, unless somebody types into it.
-    fn remove(&mut self, key: &TerminalKey, cx: &mut Cx<'_>) {
-        let current = self.current.as_ref() == Some(key);
-        if current && self.typing() == Some(Typing::Pane) {
-            return;
-        }
-        if let Some(at) = self.panes.iter().position(|pane| pane.key() == key) {
-            self.panes.remove(at).detach(cx);
-        }
-        if current {
-            (self.current, self.inside) = (None, false);
-        }
-    }
-
-    /// Local terminals that are not there any more are not shown.
-    fn tidy(&mut self, cx: &mut Cx<'_>) {
-        let gone = self.panes.iter().map(Pane::key).filter(|key| key.node.is_none() && self.shells.info(key, cx.world).is_none());
-        let gone: Vec<TerminalKey> = gone.filter(|key| cx.world.is_up() && !self.shells.is_wanted(key)).cloned().collect();
-        gone.iter().for_each(|key| self.remove(key, cx));
     }
 
     /// What of the keys of NAV is the pane's.
@@ -345,7 +240,13 @@ impl Tab for Terminal {
     }
 
     fn mouse(&mut self, mouse: &Mouse, area: Rect, cx: &mut Cx<'_>) {
-        let (list, _) = self.layout(area, self.typing() == Some(Typing::Pane));
+        let typing = self.typing() == Some(Typing::Pane);
+        let (list, _) = self.layout(area, typing);
+        // While somebody types, nothing else is selected.
+        if typing && list.is_some_and(|list| list.contains((mouse.column, mouse.row).into())) {
+            cx.nothing_to_see();
+            return;
+        }
         if list.is_some_and(|list| list.contains((mouse.column, mouse.row).into())) {
             match mouse.kind {
                 MouseKind::ScrollUp => self.move_list(Command::Up, cx),
@@ -400,9 +301,10 @@ impl Tab for Terminal {
         match news {
             News::All | News::Link => {
                 if self.front.get() && cx.world.is_up() {
-                    self.shells.ask(cx);
+                    self.shells.ask(true, cx);
                 }
             }
+            News::Topic(Topic::Peers) if self.front.get() => self.shells.ask(false, cx),
             News::Topic(Topic::Terminals | Topic::Peers) => {}
             _ => return,
         }
@@ -425,6 +327,7 @@ impl Tab for Terminal {
             Event::Terminal(key, loopsy_shared::client::Attached::Exit(exit)) => {
                 self.shells.ended(key, exit, cx.now.wall);
             }
+            Event::TerminalEnd(key, Some(_)) => self.shells.missing(key),
             _ => {}
         }
         for pane in &mut self.panes {
@@ -442,7 +345,10 @@ impl Tab for Terminal {
         match command {
             Command::Stop if !here => Some("Nothing is open in this row: select a terminal to close it.".to_owned()),
             Command::Type | Command::New if !world.is_up() => Some("The daemon of this machine does not answer: no terminal can be reached.".to_owned()),
-            Command::Type if !here => None,
+            Command::Type if !here => match self.selected() {
+                Some(Item::New(Some(node))) => self.shells.refused(node).map(str::to_owned),
+                _ => None,
+            },
             Command::Type => self.pane().and_then(|pane| pane.why_not(command)),
             Command::Fit | Command::Older | Command::Select | Command::Copy | Command::Leave | Command::Zoom => match self.pane() {
                 Some(pane) => pane.why_not(command),

@@ -35,7 +35,7 @@ impl Terminal {
             }
             (None, item) => {
                 let node = item.and_then(|item| if let Item::New(node) = item { node.clone() } else { None });
-                let title = format!("{}: nothing open yet", canvas.world.name_of(node.as_ref()));
+                let title = format!("{}: a new terminal", canvas.world.name_of(node.as_ref()));
                 let inside = Frame { title: &title, focused: self.inside, ..Frame::default() }.draw(area, canvas);
                 let key = |command| canvas.keymap.key_of(&SCOPES, command).map(|key| key.to_string()).unwrap_or_default();
                 let keys = [key(Command::Type), key(Command::New), key(Command::Refresh)];

@@ -1,7 +1,10 @@
 //! Opening a terminal: at once, or with a command and a folder.
 
 use loopsy_shared::{
-    api::terminals::{OpenTerminal, TerminalSize},
+    api::{
+        peers::PeerStatus,
+        terminals::{OpenTerminal, TerminalSize},
+    },
     id::NodeId,
 };
 
@@ -22,6 +25,9 @@ pub(super) struct Start {
 pub(super) fn open(node: Option<&NodeId>, start: Start, size: TerminalSize, cx: &mut Cx<'_>) {
     let mut words = start.words.into_iter();
     let (command, args) = (words.next(), words.collect());
+    if let Some(peer) = node.and_then(|node| cx.world.peers.get(node)).filter(|peer| peer.status != PeerStatus::Online) {
+        cx.note(format!("Trying to reach {}.", peer.hostname));
+    }
     cx.call(node, OpenTerminal { command, args, cwd: start.folder, cols: Some(size.cols), rows: Some(size.rows), ..OpenTerminal::default() });
 }
 

@@ -57,10 +57,16 @@ pub(super) fn refusal(node: &NodeId, world: &World) -> String {
     format!("{name} does not let this machine use its terminals. Whoever owns {name} allows it there with `loopsy peers allow {here} terminal`.")
 }
 
+/// As much of a task's id as people look at.
+fn first(id: &str) -> &str {
+    id.get(..4).unwrap_or(id)
+}
+
 impl Shells {
-    /// Asks the peers that answer.
-    pub(super) fn ask(&mut self, cx: &mut Cx<'_>) {
+    /// Asks the peers that answer; `all` also those that were asked before.
+    pub(super) fn ask(&mut self, all: bool, cx: &mut Cx<'_>) {
         let online = cx.world.peers.values().filter(|peer| peer.trusted && peer.status == PeerStatus::Online);
+        let online = online.filter(|peer| all || !self.peers.contains_key(&peer.node_id));
         let online: Vec<NodeId> = online.map(|peer| peer.node_id.clone()).collect();
         for node in online {
             let peer = self.peers.entry(node.clone()).or_default();
@@ -120,6 +126,11 @@ impl Shells {
         self.wanted.contains(key)
     }
 
+    /// A terminal that is not there.
+    pub(super) fn missing(&mut self, key: &TerminalKey) {
+        self.wanted.remove(key);
+    }
+
     /// A terminal that was closed.
     pub(super) fn forget(&mut self, key: &TerminalKey) {
         self.wanted.remove(key);
@@ -164,7 +175,7 @@ impl Shells {
     /// `studio-mac: zsh`.
     pub(super) fn title(&self, key: &TerminalKey, world: &World) -> Option<String> {
         let info = self.info(key, world)?;
-        let task = info.task_id.as_ref().map(|task| format!(" (task {})", task.short())).unwrap_or_default();
+        let task = info.task_id.as_ref().map(|task| format!(" (task {})", first(task.as_str()))).unwrap_or_default();
         Some(format!("{}: {}{task}", world.name_of(key.node.as_ref()), info.name))
     }
 
@@ -182,14 +193,17 @@ impl Shells {
             Item::Open(key) => {
                 let state = match self.info(key, world) {
                     Some(TerminalInfo { exit: Some(exit), name, .. }) => format!("exited {} {name}", exit.shell_code()),
-                    Some(TerminalInfo { task_id: Some(task), name, .. }) => format!("{name} {}", task.short()),
+                    Some(TerminalInfo { task_id: Some(task), name, .. }) => format!("{name} {}", first(task.as_str())),
                     Some(info) => info.name.clone(),
                     None => "..".to_owned(),
                 };
-                (match &key.node {
-                    None => world.here(),
-                    Some(node) => world.peers.get(node).map_or(node.as_str(), |peer| peer.hostname.as_str()),
-                }, state)
+                (
+                    match &key.node {
+                        None => world.here(),
+                        Some(node) => world.peers.get(node).map_or(node.as_str(), |peer| peer.hostname.as_str()),
+                    },
+                    state,
+                )
             }
             Item::New(None) => (world.here(), String::new()),
             Item::New(Some(node)) => {
@@ -218,6 +232,11 @@ impl Shells {
                 "{open} opens a shell on {name}.\n{more} opens one with a command or in a folder.\nWhat runs in a terminal goes on when Loopsy is left; it is listed here again."
             ),
         }
+    }
+
+    /// Why a peer's terminals cannot be used, when it does not allow it.
+    pub(super) fn refused(&self, node: &NodeId) -> Option<&str> {
+        self.peers.get(node).filter(|peer| peer.refused).and_then(|peer| peer.problem.as_deref())
     }
 
     /// For the status line.

@@ -353,7 +353,8 @@ fn older_lines_come_from_the_node() {
     harness.keys("tab g");
     assert!(harness.text(120, 40).contains("older lines are at the node: O"), "{}", harness.text(120, 40));
     harness.keys("O");
-    let text = json!({"lines": [], "above": 5977, "cursor": {"col": 0, "row": 0, "visible": true}, "size": {"cols": 80, "rows": 24}, "offset": 0, "alternate": false});
+    let text =
+        json!({"lines": [], "above": 5977, "cursor": {"col": 0, "row": 0, "visible": true}, "size": {"cols": 80, "rows": 24}, "offset": 0, "alternate": false});
     harness.answer("ReadTerminal", Ok(Answer::ReadTerminal(Box::new(serde_json::from_value(text).unwrap()))));
     assert!(harness.effects.contains(&Effect::Attach { terminal: bash.clone(), size: None, scrollback: 5977 }), "{:?}", harness.effects.last());
     let before = harness.text(120, 40);
@@ -390,8 +391,8 @@ fn the_mouse_scrolls_and_selects_and_is_the_programs_when_it_asks() {
 
 fn any_key() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
-        "i", "ctrl-]", "=", "z", "j", "k", "g", "G", "h", "l", "pageup", "pagedown", "ctrl-u", "ctrl-d", "v", "V", "ctrl-v", "w", "b", "0", "$", "y", "esc", "/", "n", "N", "tab", "enter", "a", "O", "r",
-        "left", "f12",
+        "i", "ctrl-]", "=", "z", "j", "k", "g", "G", "h", "l", "pageup", "pagedown", "ctrl-u", "ctrl-d", "v", "V", "ctrl-v", "w", "b", "0", "$", "y", "esc",
+        "/", "n", "N", "tab", "enter", "a", "O", "r", "left", "f12",
     ])
 }
 
@@ -441,13 +442,15 @@ proptest! {
     }
 }
 
+type Make = fn(&str) -> Harness;
+
 #[test]
 fn pictures() {
     let mut settings = insta::Settings::clone_current();
     settings.set_prepend_module_to_snapshot(false);
     settings.bind(|| {
         let hostile = "evil\u{1b}[31m\u{202e}name \u{26a0}\u{fe0f} 界界界 with very much text in it that is longer than any column";
-        let cases: Vec<(&str, fn(&str) -> Harness)> = vec![
+        let cases: Vec<(&str, Make)> = vec![
             ("empty", |_| {
                 let mut fleet = typical();
                 fleet["peers"] = json!([]);
@@ -484,6 +487,18 @@ fn pictures() {
                 says(&mut harness, &key(None, "aaaa0000"), (200, 60), &lines);
                 harness.screen(80, 24);
                 harness.keys("j tab k tab k");
+                harness
+            }),
+            ("search", |_| {
+                let mut harness = typical_tab();
+                let lines: String =
+                    (1..=80).map(|line| if line % 9 == 0 { format!("warning {line}: a warning\r\n") } else { format!("line {line}\r\n") }).collect();
+                says(&mut harness, &key(None, "aaaa0000"), (78, 19), &lines);
+                harness.screen(80, 24);
+                harness.keys("tab k /");
+                harness.types("warn");
+                harness.keys("enter n n n n v l l v l l");
+                prints(&mut harness, &key(None, "aaaa0000"), "more\r\n");
                 harness
             }),
             ("error", |_| {
