@@ -12,7 +12,7 @@ fn drawn(list: &List<u32>, keys: &[u32], rows: u16) -> (usize, String) {
     let (asked, look, world, keymap) = (Count::new(0), Look::default(), World::new(String::new()), Keymap::default());
     let mut buf = Buffer::empty(Rect::new(0, 0, 20, rows));
     let area = buf.area;
-    let mut canvas = Canvas { buf: &mut buf, look: &look, world: &world, keymap: &keymap, now: Now::default(), focused: true, caret: None };
+    let mut canvas = Canvas { buf: &mut buf, look: &look, world: &world, keymap: &keymap, now: Now::default(), focused: true, covered: u16::MAX, caret: None };
     list.table(area, &mut canvas, true, &[Column::new("NAME", 0)], keys, |key| {
         asked.set(asked.get() + 1);
         vec![cell(key.to_string())]
