@@ -163,7 +163,7 @@ const BOX: &[Row] = &[(Box, C::Open, "enter", "", "Take what is selected"), (Box
 
 const OUTPUT: &[Row] = &[
     (Output, C::Back, "esc q enter", "close", "Close the box; a command that runs goes on, and its end is told"),
-    (Output, C::Interrupt, "ctrl-c", "end the command", "End the command"),
+    (Output, C::Stop, "ctrl-c", "end the command", "End the command"),
     (Output, C::Copy, "y", "copy", "Copy what was printed, as far as it is kept"),
     (Output, C::Down, "j down", "scroll", "Down"),
     (Output, C::Up, "k up", "", "Up"),

@@ -216,11 +216,12 @@ impl Overlay for Output {
             Command::Top => self.go(0),
             Command::End => self.top.set(None),
             Command::Copy => cx.copy(self.lines.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")),
-            Command::Interrupt if self.end.is_none() => {
+            Command::Stop if self.end.is_none() => {
                 self.stopping = true;
                 cx.effect(Effect::EndExec(self.number));
             }
-            Command::Interrupt => cx.note("The command has ended already. Esc closes."),
+            // There is nothing left to end but Loopsy.
+            Command::Stop => cx.replay(None, Command::Interrupt),
             Command::Back => return Flow::Close,
             _ => cx.nothing_to_see(),
         }

@@ -13,7 +13,7 @@ use crate::{
     app::{Canvas, Cx},
     input::{Input, Mouse, MouseKind},
     keymap::Command,
-    overlays::text::Text,
+    overlays::{review::Review, text::Text},
     widgets::{list::List, node},
     world::{Link, News, World, standing::Standing},
 };
@@ -132,7 +132,14 @@ impl Overview {
                 None => {}
             },
             Pane::Needs if self.asks.is_empty() => cx.note("No agent waits for an answer."),
-            Pane::Needs => cx.replay(None, Command::Approvals),
+            Pane::Needs => {
+                let id = self.needs.selected(&self.ask_ids);
+                let approval = cx.world.approvals().into_iter().find(|approval| Some(&approval.id) == id).cloned();
+                match approval {
+                    Some(approval) => cx.open(Review::of(approval, cx.world, cx.now)),
+                    None => cx.note("That question was answered meanwhile."),
+                }
+            }
             Pane::Activity => {
                 let line = self.activity.selected(&self.told).and_then(|number| cx.world.activity.iter().find(|line| line.number == *number));
                 match line.map(|line| (line.task.clone(), line.peer.clone())) {

@@ -49,10 +49,6 @@ pub(super) struct About {
 
 impl World {
     /// Notes something for the activity list.
-    pub(crate) fn tell(&mut self, now: Now, node: Option<&NodeId>, text: String) {
-        self.tell_of(now.wall, About { node: node.cloned(), ..About::default() }, text);
-    }
-
     pub(super) fn tell_of(&mut self, at: Millis, about: About, text: String) {
         if self.activity.len() >= ACTIVITY {
             self.activity.pop_front();

@@ -15,7 +15,10 @@ fn screen(output: &Output, columns: u16, rows: u16) -> String {
     let (look, world, keymap) = (Look::default(), World::new(String::new()), Keymap::default());
     let mut buf = Buffer::empty(Rect::new(0, 0, columns, rows));
     let area = buf.area;
-    output.view(area, &mut Canvas { buf: &mut buf, look: &look, world: &world, keymap: &keymap, now: Now::default(), focused: true, covered: u16::MAX, caret: None });
+    output.view(
+        area,
+        &mut Canvas { buf: &mut buf, look: &look, world: &world, keymap: &keymap, now: Now::default(), focused: true, covered: u16::MAX, caret: None },
+    );
     (0..rows).map(|y| (0..columns).filter_map(|x| buf.cell((x, y))).map(|cell| cell.symbol()).collect::<String>() + "\n").collect()
 }
 

@@ -55,9 +55,9 @@ impl Broadcast {
             });
             let bad: Vec<String> = bad.collect();
             if bad.is_empty() {
-                cx.good(format!("`{}` was set on {good} machines.", self.key));
+                cx.good(format!("`{}` was set on {}.", self.key, machines(good)));
             } else {
-                cx.bad(format!("`{}` was set on {good} machines, but not on {}", self.key, bad.join("; ")));
+                cx.bad(format!("`{}` was set on {}, but not on {}", self.key, machines(good), bad.join("; ")));
             }
         }
         done
@@ -74,6 +74,10 @@ impl Broadcast {
         };
         self.nodes.iter().map(line).collect()
     }
+}
+
+fn machines(count: usize) -> String {
+    if count == 1 { "1 machine".to_owned() } else { format!("{count} machines") }
 }
 
 fn title(key: &str) -> String {

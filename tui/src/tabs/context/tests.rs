@@ -240,7 +240,7 @@ fn a_broadcast_whose_box_was_closed_is_told() {
     harness.answer("SetContext", Err(failed(1004, 403)));
     let taken = serde_json::from_value(entry("build/sha", "x")).unwrap();
     harness.answer("SetContext", Ok(Answer::SetContext(Box::new(taken))));
-    assert!(harness.text(80, 24).contains("was set on 1 machines, but not on studio-mac"), "{}", harness.text(80, 24));
+    assert!(harness.text(80, 24).contains("was set on 1 machine, but not on studio-mac"), "{}", harness.text(80, 24));
 }
 
 #[test]

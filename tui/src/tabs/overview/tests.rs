@@ -78,8 +78,9 @@ fn what_cannot_be_done_says_why() {
 #[test]
 fn enter_on_what_needs_a_person_opens_the_review_and_decides_nothing() {
     let mut harness = Harness::typical();
-    harness.keys("tab enter enter");
-    assert!(harness.text(80, 24).contains("REVIEW"));
+    harness.keys("tab j enter enter");
+    let text = harness.text(80, 24);
+    assert!(text.contains("REVIEW") && text.contains("git push origin main"), "the selected one: {text}");
     assert!(harness.requests().iter().all(|(_, request)| request.name() != "DecideApproval"));
 }
 

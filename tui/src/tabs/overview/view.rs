@@ -227,7 +227,7 @@ fn needs(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
     let hints = if tab.asks.is_empty() {
         vec!["No agent waits for an answer.".to_owned(), "What one asks, on any machine, comes here.".to_owned()]
     } else {
-        vec!["! reviews the first one. Nothing is approved by Enter.".to_owned()]
+        vec!["! reviews the oldest, Enter the selected one. Nothing is approved by Enter.".to_owned()]
     };
     let hints: Vec<String> = hints.iter().flat_map(|hint| wrap(hint, columns)).collect();
     let lines = if inside.width >= 36 && inside.height >= 12 { 4 } else { 3 };
