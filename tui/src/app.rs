@@ -360,19 +360,36 @@ impl App {
         }
     }
 
-    /// To every tab and overlay.
+    /// To every tab and overlay. Whether a frame is due is for those to say who can be seen: the tab in front, and what lies over it.
     fn pass(&mut self, event: &Event, out: &mut Out) {
+        let mut seen = false;
         for tab in TabId::ALL {
+            out.same = false;
             self.with_tab(tab, out, |tab, cx| tab.event(event, cx));
+            seen |= tab == self.tab && !out.same;
         }
-        self.with_overlays(out, |overlay, cx| overlay.event(event, cx));
+        for number in self.numbers_of_overlays() {
+            out.same = false;
+            self.with_overlay(number, out, |overlay, cx| overlay.event(event, cx));
+            seen |= !out.same;
+        }
+        out.same = !seen;
     }
 
+    /// The same with news. The badge and the state of the daemon are seen from everywhere.
     fn news(&mut self, news: &News, out: &mut Out) {
+        let mut seen = !matches!(news, News::Topic(_));
         for tab in TabId::ALL {
+            out.same = false;
             self.with_tab(tab, out, |tab, cx| tab.news(news, cx));
+            seen |= tab == self.tab && !out.same;
         }
-        self.with_overlays(out, |overlay, cx| overlay.news(news, cx));
+        for number in self.numbers_of_overlays() {
+            out.same = false;
+            self.with_overlay(number, out, |overlay, cx| overlay.news(news, cx));
+            seen |= !out.same;
+        }
+        out.same = !seen;
         let waiting = self.world.approvals().len();
         if self.named != Some(waiting) {
             self.named = Some(waiting);
@@ -438,6 +455,9 @@ impl App {
 
     /// Runs what handlers asked for that concerns the app itself.
     fn settle(&mut self, out: &mut Out) {
+        if out.go.is_some() || !(out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() && out.toasts.is_empty()) || out.look.is_some() {
+            out.same = false;
+        }
         // What is replayed is no key.
         out.alone = false;
         // What one visit leads to may be another one, but not for ever.
@@ -538,14 +558,13 @@ impl App {
             out,
         };
         if act(self.overlays[at].1.as_mut(), &mut cx) == Flow::Close {
+            out.same = false;
             self.overlays.remove(at);
         }
     }
 
-    fn with_overlays(&mut self, out: &mut Out, mut act: impl FnMut(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
-        for number in self.overlays.iter().map(|(number, _)| *number).collect::<Vec<_>>() {
-            self.with_overlay(number, out, &mut act);
-        }
+    fn numbers_of_overlays(&self) -> Vec<u64> {
+        self.overlays.iter().map(|(number, _)| *number).collect()
     }
 
     /// The places of the key table that count now, the first first.

@@ -54,7 +54,8 @@ pub(crate) trait Overlay {
     }
 
     /// An answer to this overlay, a timer, something done.
-    fn event(&mut self, _event: &Event, _cx: &mut Cx<'_>) -> Flow {
+    fn event(&mut self, _event: &Event, cx: &mut Cx<'_>) -> Flow {
+        cx.nothing_to_see();
         Flow::Stay
     }
 

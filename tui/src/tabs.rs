@@ -114,7 +114,9 @@ pub(crate) trait Tab {
 
     /// An event that is not of the world: an answer to this tab, a log, a terminal, a timer, something done. Every tab hears them all but answers, which come to
     /// who asked.
-    fn event(&mut self, _event: &Event, _cx: &mut Cx<'_>) {}
+    fn event(&mut self, _event: &Event, cx: &mut Cx<'_>) {
+        cx.nothing_to_see();
+    }
 
     /// Further places of the key table that count before the tab's own, such as a search with hits.
     fn scopes(&self) -> Vec<Scope> {
