@@ -19,6 +19,10 @@ pub(crate) fn level(wish: Option<&str>, env: &dyn Fn(&str) -> Option<String>) ->
     if set(env, "NO_COLOR") {
         return Ok(Level::None);
     }
+    // Windows Terminal names itself and nothing else.
+    if set(env, "WT_SESSION") && !set(env, "TERM") {
+        return Ok(Level::True);
+    }
     let term = env("TERM").unwrap_or_default().to_lowercase();
     if term.is_empty() || term == "dumb" || term.starts_with("vt1") || term.starts_with("vt2") || term.ends_with("-mono") || term.ends_with("-m") {
         return Ok(Level::None);

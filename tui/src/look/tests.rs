@@ -192,6 +192,7 @@ fn what_the_terminal_can_is_told_by_its_environment() {
         (&[("TERM", "xterm")], Level::Sixteen),
         (&[("TERM", "vt220")], Level::None),
         (&[("TERM", "dumb"), ("COLORTERM", "truecolor")], Level::None),
+        (&[("WT_SESSION", "5f")], Level::True),
         (&[], Level::None),
     ] {
         assert_eq!(detect::level(None, &env(pairs)), Ok(level), "{pairs:?}");
