@@ -305,7 +305,12 @@ impl Page {
                 [b'@', b'@', ..] => Tone::Faint,
                 _ => Tone::Plain,
             };
-            self.put(Part::Body, "  ", tone, &if self.signs == Signs::Text { line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ") } else { line.to_owned() });
+            self.put(
+                Part::Body,
+                "  ",
+                tone,
+                &if self.signs == Signs::Text { line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ") } else { line.to_owned() },
+            );
         }
     }
 
@@ -380,8 +385,7 @@ impl Page {
             self.body("  ", Tone::Faint, "(any text)");
         }
         if let Some((answers, _)) = chosen {
-            let own: Vec<&str> =
-                answers.iter().filter(|answer| !question.options.iter().any(|choice| choice.label == **answer)).map(String::as_str).collect();
+            let own: Vec<&str> = answers.iter().filter(|answer| !question.options.iter().any(|choice| choice.label == **answer)).map(String::as_str).collect();
             let text = if own.is_empty() { "your own words: none, i types some".to_owned() } else { format!("your own words: {}", own.join(", ")) };
             self.body("  ", if own.is_empty() { Tone::Faint } else { Tone::Strong }, &text);
         }

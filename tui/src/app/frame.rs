@@ -23,8 +23,16 @@ impl App {
     /// Draws everything; where the caret is, when somebody types.
     pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
-        let mut canvas =
-            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now: self.now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
+        let mut canvas = Canvas {
+            buf,
+            look: &self.look,
+            world: &self.world,
+            keymap: &self.keymap,
+            now: self.now,
+            focused: self.overlays.is_empty(),
+            covered: u16::MAX,
+            caret: None,
+        };
         if area.width < LEAST.0 || area.height < LEAST.1 {
             self.too_small(area, &mut canvas);
             return None;

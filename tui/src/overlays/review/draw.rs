@@ -37,7 +37,8 @@ impl Review {
         let inside = Pane { title: &title, focused: true, input: true, note: "" }.draw(area, canvas);
         let inside = Rect { x: inside.x + 1, width: inside.width.saturating_sub(2), ..inside }.intersection(inside);
         let wide = usize::from(inside.width);
-        let mut says: Vec<(Role, String)> = self.says(canvas).into_iter().flat_map(|(role, text)| wrap(&text, wide).into_iter().map(move |line| (role, line))).collect();
+        let mut says: Vec<(Role, String)> =
+            self.says(canvas).into_iter().flat_map(|(role, text)| wrap(&text, wide).into_iter().map(move |line| (role, line))).collect();
         says.truncate(SAYS.min(usize::from(inside.height / 2)));
         let typing = u16::from(self.item.typing.is_some());
         let next = self.next(canvas).filter(|_| inside.height > 14);
@@ -77,7 +78,9 @@ impl Review {
         let others = self.queue.len() > 1;
         let phase = match &self.item.phase {
             Phase::Open => None,
-            Phase::Loading => Some((Role::Busy, format!("Reading the whole of it from {}. Nothing can be answered until it is here.", visible(&self.item.approval.node)))),
+            Phase::Loading => {
+                Some((Role::Busy, format!("Reading the whole of it from {}. Nothing can be answered until it is here.", visible(&self.item.approval.node))))
+            }
             Phase::Failed(why) => Some((Role::Bad, format!("It cannot be shown whole: {why} r tries again. Nothing can be answered."))),
             Phase::Sending(..) => Some((Role::Busy, "Sent, and not confirmed yet.".to_owned())),
             Phase::Late(why, _) => Some((Role::Bad, format!("Not delivered, as far as is known: {why} r sends the same answer again."))),
@@ -87,12 +90,17 @@ impl Review {
                     (false, true) => "Nothing else waits: any key closes.",
                     (false, false) => "Nothing else waits: Esc closes.",
                 };
-                let role = if how.as_ref().is_some_and(|how| how.state == loopsy_shared::api::approvals::ApprovalState::Allowed) { Role::Good } else { Role::Warn };
+                let role =
+                    if how.as_ref().is_some_and(|how| how.state == loopsy_shared::api::approvals::ApprovalState::Allowed) { Role::Good } else { Role::Warn };
                 Some((role, format!("{} {then}", outcome(how.as_deref(), canvas.now.wall))))
             }
         };
         let typing = self.item.typing.as_ref().map(|typing| {
-            let text = if typing.question.is_some() { "Enter takes it; a sends the answers. Esc leaves it." } else { "Enter denies with this reason. Esc leaves it undecided." };
+            let text = if typing.question.is_some() {
+                "Enter takes it; a sends the answers. Esc leaves it."
+            } else {
+                "Enter denies with this reason. Esc leaves it undecided."
+            };
             (Role::Faint, text.to_owned())
         });
         self.said.clone().into_iter().chain(phase).chain(typing).collect()

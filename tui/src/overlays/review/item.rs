@@ -89,7 +89,7 @@ pub(super) struct Item {
 
 /// Whether what is shown can be the whole: what comes through a peer may be too large for the stream.
 pub(crate) fn is_whole(approval: &Approval) -> bool {
-    !approval.sha256.is_empty() && !(approval.input.is_null() && approval.kind == ApprovalKind::Tool)
+    !approval.sha256.is_empty() && (!approval.input.is_null() || approval.kind != ApprovalKind::Tool)
 }
 
 /// Whether a person would see another card.
@@ -325,7 +325,12 @@ fn diff_entries(diff: &str, page: &mut card::Page, signs: Signs) -> Vec<Beside> 
         let entry = |number: Option<usize>| {
             let first = gutter(number);
             let more = card::on(&" ".repeat(first.len()), end);
-            Entry { part, first: vec![span(if tone == Tone::Plain { Tone::Faint } else { tone }, first)], more: vec![span(Tone::Faint, more)], text: page.shown(tone, text) }
+            Entry {
+                part,
+                first: vec![span(if tone == Tone::Plain { Tone::Faint } else { tone }, first)],
+                more: vec![span(Tone::Faint, more)],
+                text: page.shown(tone, text),
+            }
         };
         let at = page.entries.len();
         let made = entry(number);

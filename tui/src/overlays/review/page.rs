@@ -161,7 +161,8 @@ impl Page {
         let window = self.window(scrolled.clone(), high.saturating_sub(2));
         let below = scrolled.end - window.end;
         let hunk = rows.hunk_of(window.start);
-        let lines = format!("  lines {}-{} of {}", window.start - scrolled.start + usize::from(!window.is_empty()), window.end - scrolled.start, scrolled.len());
+        let lines =
+            format!("  lines {}-{} of {}", window.start - scrolled.start + usize::from(!window.is_empty()), window.end - scrolled.start, scrolled.len());
         let note = if below > 0 { format!("{below} more below") } else { String::new() };
         let place = Rect { y: area.y + row as u16, height: high as u16, ..area };
         let inside = Pane { title: &format!("{title}{hunk}{lines}"), note: &note, focused: true, input: false }.draw(place, canvas);

@@ -43,7 +43,11 @@ pub(super) fn question() -> Value {
 #[test]
 fn a_command() {
     pictures("bash", &first(), &[]);
-    pictures("always", &first(), &[Do::Key("pagedown"), Do::Key("pagedown"), Do::Key("pagedown"), Do::Wait(400), Do::Key("w"), Do::Wait(500), Do::Key("1"), Do::Wait(500)]);
+    pictures(
+        "always",
+        &first(),
+        &[Do::Key("pagedown"), Do::Key("pagedown"), Do::Key("pagedown"), Do::Wait(400), Do::Key("w"), Do::Wait(500), Do::Key("1"), Do::Wait(500)],
+    );
 }
 
 #[test]
@@ -63,7 +67,7 @@ fn a_tool_of_a_server() {
 
 #[test]
 fn questions() {
-    pictures("question", &question(), &[Do::Key("2"), Do::Key("1"), Do::Key("2")]);
+    pictures("question", &question(), &[Do::Key("2"), Do::Wait(31), Do::Key("1"), Do::Wait(31), Do::Key("2"), Do::Wait(31)]);
 }
 
 #[test]
