@@ -122,7 +122,7 @@ proptest! {
     #[test]
     fn no_yes_that_nobody_gave(steps in prop::collection::vec(step(), 1..60)) {
         let mut snapshot = typical();
-        snapshot["approvals"] = json!([asks(FIRST, 0)]);
+        snapshot["approvals"] = json!([asks(FIRST, 0), asks(SECOND, 0)]);
         snapshot["fleet"] = json!([]);
         let mut desk = Desk::new(snapshot);
         let mut judge = Judge::default();

@@ -329,6 +329,9 @@ fn the_next_one_and_later_go_round() {
     assert!(desk.text().contains("git push origin main") && desk.text().contains("1 of 2") && desk.text().contains("PEER 192.168.1.50"), "{}", desk.text());
     desk.run(&[Key("tab")]);
     assert!(desk.text().contains("rm -rf target") && desk.text().contains("2 of 2"), "{}", desk.text());
+    // Right after the next one came up, no key is for it yet; nor is one that was on its way.
+    desk.run(&[Wait(500), Key("tab"), Wait(35), Key("a"), Wait(500), Key("tab"), Wait(35), Key("d"), Wait(500)]);
+    assert!(desk.decisions().is_empty(), "{}", desk.text());
     // A key that was on its way when the next one came up is for neither.
     desk.run(&[Wait(500), Key("a"), Wait(5), Key("tab"), Wait(35), Key("a"), Wait(500)]);
     assert!(desk.decisions().is_empty() && desk.text().contains("git push"), "{}", desk.text());
