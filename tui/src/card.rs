@@ -305,7 +305,12 @@ impl Page {
                 [b'@', b'@', ..] => Tone::Faint,
                 _ => Tone::Plain,
             };
-            self.put(Part::Body, "  ", tone, &if self.signs == Signs::Text { line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ") } else { line.to_owned() });
+            self.put(
+                Part::Body,
+                "  ",
+                tone,
+                &if self.signs == Signs::Text { line.strip_suffix('\r').unwrap_or(line).replace('\t', "    ") } else { line.to_owned() },
+            );
         }
     }
 

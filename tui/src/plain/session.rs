@@ -214,7 +214,9 @@ impl Session {
             }
         };
         match (why, answer) {
-            (Why::Decided(number), Answer::DecideApproval(approval)) => vec![say(format!("{} approval {number}: {}", at(now), outcome(Some(&approval), now.wall)))],
+            (Why::Decided(number), Answer::DecideApproval(approval)) => {
+                vec![say(format!("{} approval {number}: {}", at(now), outcome(Some(&approval), now.wall)))]
+            }
             (Why::Done(_), Answer::GetContext(entry)) => entry.value.split('\n').map(say).collect(),
             (Why::Done(text), _) => vec![say(format!("{} {text}", at(now)))],
             (why, Answer::GetApproval(approval)) => self.got(why, *approval, now),
@@ -278,7 +280,9 @@ impl Session {
         let Some(asked) = question.checked_sub(1).and_then(|at| approval.questions.get(at)) else {
             return vec![say(format!("Approval {number} has no question {question}."))];
         };
-        let choice = |text: &str| text.parse::<usize>().ok().and_then(|at| asked.options.get(at.checked_sub(1)?)).map_or_else(|| text.to_owned(), |choice| choice.label.clone());
+        let choice = |text: &str| {
+            text.parse::<usize>().ok().and_then(|at| asked.options.get(at.checked_sub(1)?)).map_or_else(|| text.to_owned(), |choice| choice.label.clone())
+        };
         let given: Vec<String> = if asked.multiple && text.split_whitespace().all(|word| word.parse::<usize>().is_ok()) {
             text.split_whitespace().map(choice).collect()
         } else {
@@ -400,7 +404,8 @@ impl Session {
                     .collect()
             }
             TabId::Terminal => {
-                let mut lines: Vec<String> = self.world.terminals.values().map(|terminal| format!("{} {}, in {}", terminal.id.short(), terminal.command, terminal.cwd)).collect();
+                let mut lines: Vec<String> =
+                    self.world.terminals.values().map(|terminal| format!("{} {}, in {}", terminal.id.short(), terminal.command, terminal.cwd)).collect();
                 lines.push("`loopsy terminal --help` says how one is opened and attached.".to_owned());
                 lines
             }
@@ -446,8 +451,13 @@ fn card_of(approval: &Approval, now: Now) -> Vec<String> {
 }
 
 fn pairing() -> Vec<Do> {
-    ["On one machine: loopsy pair", "On the other: loopsy connect, with what the first one shows", "Both then show six digits, which have to be the same.", "loopsy pair --help says more."]
-        .into_iter()
-        .map(say)
-        .collect()
+    [
+        "On one machine: loopsy pair",
+        "On the other: loopsy connect, with what the first one shows",
+        "Both then show six digits, which have to be the same.",
+        "loopsy pair --help says more.",
+    ]
+    .into_iter()
+    .map(say)
+    .collect()
 }

@@ -76,7 +76,9 @@ fn lines_are_read() {
     ] {
         assert_eq!(parse(text), Ok(command), "{text}");
     }
-    for text in ["approve", "approve 0", "approve one", "approve 1 2", "approve -1", "a 1", "yes", "quit now", "send 1", "task", "context get", "context set a", "8"] {
+    for text in
+        ["approve", "approve 0", "approve one", "approve 1 2", "approve -1", "a 1", "yes", "quit now", "send 1", "task", "context get", "context set a", "8"]
+    {
         assert!(parse(text).is_err(), "{text}");
     }
 }

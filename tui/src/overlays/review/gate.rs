@@ -17,8 +17,8 @@ pub(super) enum Answer {
     Allow,
     /// Yes, and keep a rule.
     Always,
-    /// This rule.
-    Rule(usize),
+    /// This rule, or this choice of a question.
+    Digit(usize),
     /// No.
     Deny,
     /// No, with a reason.

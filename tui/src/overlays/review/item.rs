@@ -89,7 +89,7 @@ pub(super) struct Item {
 
 /// Whether what is shown can be the whole: what comes through a peer may be too large for the stream.
 pub(crate) fn is_whole(approval: &Approval) -> bool {
-    !approval.sha256.is_empty() && !(approval.input.is_null() && approval.kind == ApprovalKind::Tool)
+    !approval.sha256.is_empty() && (!approval.input.is_null() || approval.kind != ApprovalKind::Tool)
 }
 
 /// Whether a person would see another card.

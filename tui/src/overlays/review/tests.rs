@@ -39,11 +39,12 @@ struct Desk {
     timers: Vec<(u64, Timer)>,
     size: (u16, u16),
     sent: Vec<Value>,
+    shown: String,
 }
 
 impl Desk {
     fn new(snapshot: Value) -> Self {
-        Self { harness: Harness::with(snapshot), timers: Vec::new(), size: (80, 24), sent: Vec::new() }
+        Self { harness: Harness::with(snapshot), timers: Vec::new(), size: (80, 24), sent: Vec::new(), shown: String::new() }
     }
 
     fn only(approval: Value) -> Self {
@@ -73,7 +74,7 @@ impl Desk {
             }
         }
         let (columns, rows) = self.size;
-        self.harness.screen(columns, rows);
+        self.shown = self.harness.text(columns, rows);
     }
 
     fn event(&mut self, event: Event) {
@@ -113,8 +114,9 @@ impl Desk {
         steps.iter().for_each(|step| self.step(step));
     }
 
-    fn text(&mut self) -> String {
-        self.harness.text(self.size.0, self.size.1)
+    /// What is on the screen.
+    fn text(&self) -> String {
+        self.shown.clone()
     }
 
     /// What the daemon's stream says.

@@ -18,30 +18,33 @@ fn table(approval: &Value, rows: &[(&str, &[Do], &[&str])]) {
 
 #[test]
 fn a_key_counts_only_alone_and_late_enough() {
-    table(&first(), &[
-        ("after a while, alone", &[Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
-        ("a no is as guarded", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
-        ("stop", &[Wait(400), Key("S"), Wait(30)], &["aaaa stop"]),
-        ("too soon", &[Wait(399), Key("a"), Wait(1000)], &[]),
-        ("at once", &[Key("a"), Wait(1000)], &[]),
-        ("not alone for long enough yet", &[Wait(400), Key("a"), Wait(29)], &[]),
-        ("came with others", &[Wait(400), Among("a"), Wait(1000)], &[]),
-        ("another key right after", &[Wait(400), Key("a"), Wait(10), Key("j"), Wait(1000)], &[]),
-        ("a key that means nothing right after", &[Wait(400), Key("a"), Wait(29), Key("x"), Wait(1000)], &[]),
-        ("a paste right after", &[Wait(400), Key("a"), Wait(1), Paste("x"), Wait(1000)], &[]),
-        ("pasted", &[Wait(400), Paste("a"), Wait(1000)], &[]),
-        ("typed right after a paste", &[Wait(400), Paste("x"), Wait(100), Key("a"), Wait(1000)], &[]),
-        ("typed long after a paste", &[Wait(400), Paste("x"), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
-        ("after a key that means nothing, as in a late reply", &[Wait(400), Key(";"), Wait(100), Key("a"), Wait(1000)], &[]),
-        ("typed ahead again and again", &[Wait(100), Key("a"), Wait(350), Key("a"), Wait(350), Key("a"), Wait(350), Key("a"), Wait(1000)], &[]),
-        ("too soon, then meant", &[Wait(100), Key("a"), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
-        ("keys that never answer", &[Wait(400), Key("enter"), Wait(500), Key("space"), Wait(500), Key("y"), Wait(500), Key("1"), Wait(500)], &[]),
-        ("twice is once", &[Wait(400), Key("a"), Wait(30), Key("a"), Wait(500), Key("a"), Wait(500)], &["aaaa allow"]),
-        ("nothing can be seen", &[Wait(400), Size(30, 9), Wait(500), Key("a"), Wait(1000)], &[]),
-        ("nothing could be seen just now", &[Wait(400), Size(30, 9), Wait(500), Key("a"), Size(80, 24), Wait(100), Key("a"), Wait(1000)], &[]),
-        ("nothing can be seen any more", &[Wait(400), Key("a"), Size(30, 9), Wait(1000)], &[]),
-        ("closed before", &[Wait(400), Key("a"), Key("esc"), Wait(1000)], &[]),
-    ]);
+    table(
+        &first(),
+        &[
+            ("after a while, alone", &[Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
+            ("a no is as guarded", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
+            ("stop", &[Wait(400), Key("S"), Wait(30)], &["aaaa stop"]),
+            ("too soon", &[Wait(399), Key("a"), Wait(1000)], &[]),
+            ("at once", &[Key("a"), Wait(1000)], &[]),
+            ("not alone for long enough yet", &[Wait(400), Key("a"), Wait(29)], &[]),
+            ("came with others", &[Wait(400), Among("a"), Wait(1000)], &[]),
+            ("another key right after", &[Wait(400), Key("a"), Wait(10), Key("j"), Wait(1000)], &[]),
+            ("a key that means nothing right after", &[Wait(400), Key("a"), Wait(29), Key("x"), Wait(1000)], &[]),
+            ("a paste right after", &[Wait(400), Key("a"), Wait(1), Paste("x"), Wait(1000)], &[]),
+            ("pasted", &[Wait(400), Paste("a"), Wait(1000)], &[]),
+            ("typed right after a paste", &[Wait(400), Paste("x"), Wait(100), Key("a"), Wait(1000)], &[]),
+            ("typed long after a paste", &[Wait(400), Paste("x"), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
+            ("after a key that means nothing, as in a late reply", &[Wait(400), Key(";"), Wait(100), Key("a"), Wait(1000)], &[]),
+            ("typed ahead again and again", &[Wait(100), Key("a"), Wait(350), Key("a"), Wait(350), Key("a"), Wait(350), Key("a"), Wait(1000)], &[]),
+            ("too soon, then meant", &[Wait(100), Key("a"), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
+            ("keys that never answer", &[Wait(400), Key("enter"), Wait(500), Key("space"), Wait(500), Key("y"), Wait(500), Key("1"), Wait(500)], &[]),
+            ("twice is once", &[Wait(400), Key("a"), Wait(30), Key("a"), Wait(500), Key("a"), Wait(500)], &["aaaa allow"]),
+            ("nothing can be seen", &[Wait(400), Size(30, 9), Wait(500), Key("a"), Wait(1000)], &[]),
+            ("nothing could be seen just now", &[Wait(400), Size(30, 9), Wait(500), Key("a"), Size(80, 24), Wait(100), Key("a"), Wait(1000)], &[]),
+            ("nothing can be seen any more", &[Wait(400), Key("a"), Size(30, 9), Wait(1000)], &[]),
+            ("closed before", &[Wait(400), Key("a"), Key("esc"), Wait(1000)], &[]),
+        ],
+    );
 }
 
 #[test]
@@ -51,19 +54,22 @@ fn what_was_not_seen_takes_two_keys() {
     let jumped = [Wait(400), Key("G"), Key("a"), Wait(30)];
     let smaller = [&[Wait(400)], &read[..20], &[Size(40, 12), Wait(400), Key("a"), Wait(30)]].concat();
     let resized = [&[Wait(400)], read.as_slice(), &[Size(120, 40), Wait(400), Key("a"), Wait(30)]].concat();
-    table(&long(), &[
-        ("read to the end", &seen, &["aaaa allow"]),
-        ("read, then another size", &resized, &["aaaa allow"]),
-        ("not read", &[Wait(400), Key("a"), Wait(1000)], &[]),
-        ("only the end was looked at", &jumped, &[]),
-        ("a smaller window shows less", &smaller, &[]),
-        ("a larger window has shown only what it showed", &[Wait(400), Size(80, 300), Size(80, 24), Wait(400), Key("a"), Wait(1000)], &[]),
-        ("twice", &[Wait(400), Key("a"), Wait(30), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
-        ("held down", &[Wait(400), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35)], &[]),
-        ("something else in between", &[Wait(400), Key("a"), Wait(500), Key("j"), Wait(500), Key("a"), Wait(1000)], &[]),
-        ("the other yes in between", &[Wait(400), Key("a"), Wait(500), Key("w"), Wait(500), Key("a"), Wait(1000)], &[]),
-        ("a no needs no reading", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
-    ]);
+    table(
+        &long(),
+        &[
+            ("read to the end", &seen, &["aaaa allow"]),
+            ("read, then another size", &resized, &["aaaa allow"]),
+            ("not read", &[Wait(400), Key("a"), Wait(1000)], &[]),
+            ("only the end was looked at", &jumped, &[]),
+            ("a smaller window shows less", &smaller, &[]),
+            ("a larger window has shown only what it showed", &[Wait(400), Size(80, 300), Size(80, 24), Wait(400), Key("a"), Wait(1000)], &[]),
+            ("twice", &[Wait(400), Key("a"), Wait(30), Wait(400), Key("a"), Wait(30)], &["aaaa allow"]),
+            ("held down", &[Wait(400), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35), Key("a"), Wait(35)], &[]),
+            ("something else in between", &[Wait(400), Key("a"), Wait(500), Key("j"), Wait(500), Key("a"), Wait(1000)], &[]),
+            ("the other yes in between", &[Wait(400), Key("a"), Wait(500), Key("w"), Wait(500), Key("a"), Wait(1000)], &[]),
+            ("a no needs no reading", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
+        ],
+    );
     let mut desk = Desk::only(long()).open();
     desk.run(&[Key("a"), Wait(30)]);
     assert!(desk.text().contains("395 lines were not seen. a again"), "{}", desk.text());
@@ -89,15 +95,20 @@ fn a_rule_is_shown_chosen_and_confirmed() {
 
 #[test]
 fn a_reason_is_typed_and_nothing_in_it_is_a_key() {
-    let typed = |keys: &[&'static str], end: &[Do]| [&[Wait(400), Key("D"), Wait(30)], keys.iter().flat_map(|key| [Wait(50), Key(key)]).collect::<Vec<_>>().as_slice(), end].concat();
+    let typed = |keys: &[&'static str], end: &[Do]| {
+        [&[Wait(400), Key("D"), Wait(30)], keys.iter().flat_map(|key| [Wait(50), Key(key)]).collect::<Vec<_>>().as_slice(), end].concat()
+    };
     let words = ["n", "o", "space", "a", "w", "y"];
-    table(&first(), &[
-        ("sent", &typed(&words, &[Wait(500), Key("enter"), Wait(30)]), &["aaaa deny"]),
-        ("left", &typed(&words, &[Key("esc"), Wait(1000)]), &[]),
-        ("nothing typed", &typed(&[], &[Wait(500), Key("enter"), Wait(1000)]), &[]),
-        ("pasted with its end", &typed(&["n"], &[Wait(500), Among("enter"), Wait(1000)]), &[]),
-        ("an a right after it was left", &typed(&words, &[Key("esc"), Wait(50), Key("a"), Wait(1000)]), &[]),
-    ]);
+    table(
+        &first(),
+        &[
+            ("sent", &typed(&words, &[Wait(500), Key("enter"), Wait(30)]), &["aaaa deny"]),
+            ("left", &typed(&words, &[Key("esc"), Wait(1000)]), &[]),
+            ("nothing typed", &typed(&[], &[Wait(500), Key("enter"), Wait(1000)]), &[]),
+            ("pasted with its end", &typed(&["n"], &[Wait(500), Among("enter"), Wait(1000)]), &[]),
+            ("an a right after it was left", &typed(&words, &[Key("esc"), Wait(50), Key("a"), Wait(1000)]), &[]),
+        ],
+    );
     let mut desk = Desk::only(first()).open();
     desk.run(&typed(&words, &[Wait(500), Key("enter"), Wait(30)])[1..]);
     assert_eq!(desk.sent[0]["reason"], "no awy");
@@ -112,14 +123,21 @@ fn a_reason_is_typed_and_nothing_in_it_is_a_key() {
 #[test]
 fn questions_need_all_their_answers() {
     let question = super::pictures::question();
-    let all = [Wait(400), Key("G"), Key("g"), Key("pagedown"), Key("2"), Key("1"), Key("2"), Key("1")];
+    let all = [Wait(400), Key("G"), Key("g"), Key("pagedown"), Wait(31), Key("2"), Wait(31), Key("1"), Wait(31), Key("2"), Wait(31), Key("1"), Wait(31)];
     let typed = [Key("i"), Key("x"), Key("y"), Key("enter"), Wait(400)];
-    table(&question, &[
-        ("none", &[Wait(400), Key("a"), Wait(1000)], &[]),
-        ("some", &[Wait(400), Key("G"), Key("1"), Key("1"), Wait(500), Key("a"), Wait(1000)], &[]),
-        ("typed is not sent", &[Wait(400), Key("i"), Key("x"), Key("enter"), Wait(1000)], &[]),
-        ("no", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
-    ]);
+    table(
+        &question,
+        &[
+            ("none", &[Wait(400), Key("a"), Wait(1000)], &[]),
+            ("some", &[Wait(400), Key("G"), Wait(31), Key("1"), Wait(31), Key("1"), Wait(500), Key("a"), Wait(1000)], &[]),
+            ("typed is not sent", &[Wait(400), Key("i"), Key("x"), Key("enter"), Wait(1000)], &[]),
+            ("no", &[Wait(400), Key("d"), Wait(30)], &["aaaa deny"]),
+        ],
+    );
+    // Digits of a terminal's late reply choose nothing.
+    let mut desk = Desk::only(question.clone()).open();
+    desk.run(&[Key("]"), Among("1"), Among("1"), Wait(500), Key("1"), Wait(5), Key(";"), Wait(500)]);
+    assert!(!desk.text().contains("[x]"), "{}", desk.text());
     let mut desk = Desk::only(question);
     desk.run(&[Key("!")]);
     desk.run(&all);
@@ -152,7 +170,12 @@ fn nothing_new_takes_the_place_of_what_is_looked_at() {
 
 #[test]
 fn what_was_answered_elsewhere_stays_and_takes_no_key() {
-    for (state, by, says) in [("allowed", "phone", "Allowed by phone at 14:00:10"), ("denied", "admin", "Denied by the owner"), ("withdrawn", "daemon", "Withdrawn"), ("expired", "daemon", "Expired")] {
+    for (state, by, says) in [
+        ("allowed", "phone", "Allowed by phone at 14:00:10"),
+        ("denied", "admin", "Denied by the owner"),
+        ("withdrawn", "daemon", "Withdrawn"),
+        ("expired", "daemon", "Expired"),
+    ] {
         let mut desk = Desk::only(first()).open();
         desk.run(&[Key("a")]);
         let gone = decided(first(), state, by);
@@ -306,7 +329,13 @@ fn the_next_one_and_later_go_round() {
     assert!(desk.text().contains("git push origin main") && desk.text().contains("1 of 2") && desk.text().contains("PEER 192.168.1.50"), "{}", desk.text());
     desk.run(&[Key("tab")]);
     assert!(desk.text().contains("rm -rf target") && desk.text().contains("2 of 2"), "{}", desk.text());
-    desk.run(&[Key("tab"), Wait(400), Key("d"), Wait(30)]);
+    // Right after the next one came up, no key is for it yet; nor is one that was on its way.
+    desk.run(&[Wait(500), Key("tab"), Wait(35), Key("a"), Wait(500), Key("tab"), Wait(35), Key("d"), Wait(500)]);
+    assert!(desk.decisions().is_empty(), "{}", desk.text());
+    // A key that was on its way when the next one came up is for neither.
+    desk.run(&[Wait(500), Key("a"), Wait(5), Key("tab"), Wait(35), Key("a"), Wait(500)]);
+    assert!(desk.decisions().is_empty() && desk.text().contains("git push"), "{}", desk.text());
+    desk.run(&[Key("d"), Wait(30)]);
     assert_eq!(sent(&mut desk), ["bbbb deny"]);
     // It is not confirmed yet: somewhere else and back, it is still the answer that was given.
     desk.run(&[Key("tab"), Key("tab"), Wait(500), Key("a"), Wait(500)]);

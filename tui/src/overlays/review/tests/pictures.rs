@@ -67,7 +67,7 @@ fn a_tool_of_a_server() {
 
 #[test]
 fn questions() {
-    pictures("question", &question(), &[Do::Key("2"), Do::Key("1"), Do::Key("2")]);
+    pictures("question", &question(), &[Do::Key("2"), Do::Wait(31), Do::Key("1"), Do::Wait(31), Do::Key("2"), Do::Wait(31)]);
 }
 
 #[test]
