@@ -8,7 +8,7 @@ use super::{
     item::{Mode, Phase, Typing},
 };
 use crate::{
-    app::{Cx, frame::LEAST},
+    app::{Cx, LEAST},
     effect::{Effect, Purpose, Timer},
     input::Input,
     look::Role,
