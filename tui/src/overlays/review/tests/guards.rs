@@ -345,12 +345,16 @@ fn the_next_one_and_later_go_round() {
 
 #[test]
 fn what_lies_over_a_line_hides_it() {
-    let mut desk = Desk::only(with(json!({ "suggestions": [], "input": { "command": "x\n".repeat(7) } })));
-    desk.size = (40, 30);
-    for number in 0..3 {
-        desk.event(Event::Did(Done::Copied(Err(format!("{number} {}", "why ".repeat(40))))));
-    }
-    desk = desk.open();
-    desk.run(&[Key("a"), Wait(30)]);
-    assert!(desk.decisions().is_empty(), "{}", desk.text());
+    let allowed = |lines: usize, toast: bool| {
+        let mut desk = Desk::only(with(json!({ "suggestions": [], "input": { "command": "x\n".repeat(lines) } })));
+        desk.size = (40, 30);
+        if toast {
+            desk.event(Event::Did(Done::Copied(Err("why ".repeat(40)))));
+        }
+        desk = desk.open();
+        desk.run(&[Key("a"), Wait(30)]);
+        !desk.decisions().is_empty()
+    };
+    let most = (1..30).take_while(|lines| allowed(*lines, false)).last().unwrap();
+    assert!(!allowed(most, true), "{most} lines fit, and one of them lies under what Loopsy says");
 }
