@@ -359,19 +359,12 @@ impl App {
         }
     }
 
-    /// To every tab and overlay. Whether there is something to see is for those that can be seen to say.
+    /// To every tab and overlay.
     fn pass(&mut self, event: &Event, out: &mut Out) {
-        let mut same = true;
         for tab in TabId::ALL {
-            out.same = false;
             self.with_tab(tab, out, |tab, cx| tab.event(event, cx));
-            if tab == self.tab {
-                same = out.same;
-            }
         }
-        out.same = false;
         self.with_overlays(out, |overlay, cx| overlay.event(event, cx));
-        out.same = same && (out.same || self.overlays.is_empty());
     }
 
     fn news(&mut self, news: &News, out: &mut Out) {
@@ -444,9 +437,6 @@ impl App {
 
     /// Runs what handlers asked for that concerns the app itself.
     fn settle(&mut self, out: &mut Out) {
-        if !out.toasts.is_empty() || !out.open.is_empty() {
-            out.same = false;
-        }
         // What is replayed is no key.
         out.alone = false;
         // What one visit leads to may be another one, but not for ever.
