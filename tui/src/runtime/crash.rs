@@ -29,9 +29,12 @@ struct Known {
 /// Nothing while no control centre runs.
 static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
 
+/// What takes panics.
+type Hook = Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>;
+
 /// Takes panics while it is there.
 pub(crate) struct Watch {
-    before: Option<Box<dyn Fn(&PanicHookInfo<'_>) + Sync + Send + 'static>>,
+    before: Option<Hook>,
 }
 
 impl std::fmt::Debug for Watch {
