@@ -25,8 +25,6 @@ use toasts::{Toasts, Tone};
 /// How the control centre was started.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Settings {
-    /// Over SSH: slower frames, no clipboard of the machine.
-    pub(crate) remote: bool,
     /// Columns and rows of the window.
     pub(crate) size: (u16, u16),
     /// The digits of a pairing are typed instead of compared.
@@ -83,8 +81,6 @@ pub(crate) struct Cx<'a> {
     pub(crate) now: Now,
     /// How things look, for who wants to offer other looks.
     pub(crate) look: &'a Look,
-    /// The keys, for who shows them.
-    pub(crate) keymap: &'a Keymap,
     /// How the control centre was started.
     pub(crate) settings: &'a Settings,
     /// Who is asked now; answers come back here.
@@ -102,7 +98,6 @@ struct Out {
     open: Vec<Box<dyn Overlay>>,
     visits: Vec<Visit>,
     replay: Vec<(Option<TabId>, Command)>,
-    go: Option<TabId>,
     look: Option<Look>,
     kept: Option<String>,
     used: Vec<String>,
@@ -162,11 +157,6 @@ impl Cx<'_> {
     /// Asks another tab for something, and shows it.
     pub(crate) fn visit(&mut self, visit: Visit) {
         self.out.visits.push(visit);
-    }
-
-    /// Shows a tab.
-    pub(crate) fn go(&mut self, tab: TabId) {
-        self.out.go = Some(tab);
     }
 
     /// Does a command as if its key had been pressed: in this tab, or wherever the person is.
@@ -455,16 +445,13 @@ impl App {
 
     /// Runs what handlers asked for that concerns the app itself.
     fn settle(&mut self, out: &mut Out) {
-        if out.go.is_some() || !(out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() && out.toasts.is_empty()) || out.look.is_some() {
+        if !(out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() && out.toasts.is_empty()) || out.look.is_some() {
             out.same = false;
         }
         // What is replayed is no key.
         out.alone = false;
         // What one visit leads to may be another one, but not for ever.
         for _ in 0..8 {
-            if let Some(tab) = out.go.take() {
-                self.show(tab, out);
-            }
             for visit in std::mem::take(&mut out.visits) {
                 let tab = match &visit {
                     Visit::Peer(_) => TabId::Peers,
@@ -491,7 +478,7 @@ impl App {
                     Flow::Stay
                 });
             }
-            if out.go.is_none() && out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
+            if out.visits.is_empty() && out.replay.is_empty() && out.open.is_empty() {
                 break;
             }
         }
@@ -532,31 +519,13 @@ impl App {
     }
 
     fn with_tab(&mut self, tab: TabId, out: &mut Out, act: impl FnOnce(&mut dyn Tab, &mut Cx<'_>)) {
-        let mut cx = Cx {
-            world: &self.world,
-            now: self.now,
-            look: &self.look,
-            keymap: &self.keymap,
-            settings: &self.settings,
-            place: Place::Tab(tab),
-            alone: out.alone,
-            out,
-        };
+        let mut cx = Cx { world: &self.world, now: self.now, look: &self.look, settings: &self.settings, place: Place::Tab(tab), alone: out.alone, out };
         act(self.tabs[tab as usize].as_mut(), &mut cx);
     }
 
     fn with_overlay(&mut self, number: u64, out: &mut Out, act: impl FnOnce(&mut dyn Overlay, &mut Cx<'_>) -> Flow) {
         let Some(at) = self.overlays.iter().position(|(known, _)| *known == number) else { return };
-        let mut cx = Cx {
-            world: &self.world,
-            now: self.now,
-            look: &self.look,
-            keymap: &self.keymap,
-            settings: &self.settings,
-            place: Place::Overlay(number),
-            alone: out.alone,
-            out,
-        };
+        let mut cx = Cx { world: &self.world, now: self.now, look: &self.look, settings: &self.settings, place: Place::Overlay(number), alone: out.alone, out };
         if act(self.overlays[at].1.as_mut(), &mut cx) == Flow::Close {
             out.same = false;
             self.overlays.remove(at);

@@ -128,8 +128,6 @@ pub(crate) enum Timer {
     Confirmed(u64),
     /// Something that shows seconds, while it is on the screen.
     Second,
-    /// The spinner of something that a person started.
-    Spin,
     /// The state is due to be saved.
     Save,
     /// A size stood still for long enough.

@@ -31,7 +31,8 @@ pub(crate) struct Press {
 }
 
 impl Press {
-    /// For tests and for the palette, which replays keys.
+    /// For tests.
+    #[cfg(test)]
     pub(crate) const fn of(key: Key) -> Self {
         Self { key, raw: Vec::new(), alone: true }
     }

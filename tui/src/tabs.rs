@@ -22,7 +22,6 @@ pub(crate) mod terminal;
 
 /// Which tab.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "each is the tab of its name")]
 pub(crate) enum TabId {
     Overview,
     Peers,

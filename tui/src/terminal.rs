@@ -7,6 +7,13 @@ use std::{
     time::Duration,
 };
 
+use crossterm::{
+    cursor::Hide,
+    event::{EnableBracketedPaste, EnableFocusChange},
+    queue,
+    style::ResetColor,
+    terminal::{Clear, ClearType, EnterAlternateScreen},
+};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -14,8 +21,8 @@ use rustix::{
     termios::{ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr},
 };
 
-/// Alternate screen, an empty one, no cursor, pastes with brackets, and whether the window has the focus. The title of the window is kept for later.
-const TAKE: &[u8] = b"\x1b[?1049h\x1b[m\x1b[2J\x1b[?25l\x1b[?2004h\x1b[?1004h\x1b[22;2t";
+/// Keeps the title of the window for later.
+const KEEP_TITLE: &[u8] = b"\x1b[22;2t";
 /// Everything that we or a program inside could have switched on, off again. A frame that was cut may have left a string open: first of all it ends.
 const GIVE: &[u8] =
     b"\x18\x1b[?2026l\x1b[<u\x1b[>4m\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1004l\x1b[?2004l\x1b[?7h\x1b[0 q\x1b[m\x1b[23;2t\x1b[?25h\x1b[?1049l";
@@ -63,7 +70,10 @@ pub(crate) fn take() -> io::Result<()> {
     // When it is ours already, its first state is the one to give back.
     before.get_or_insert(found);
     drop(before);
-    write_all(stdout(), TAKE)
+    let mut take = Vec::new();
+    queue!(take, EnterAlternateScreen, ResetColor, Clear(ClearType::All), Hide, EnableBracketedPaste, EnableFocusChange)?;
+    take.extend_from_slice(KEEP_TITLE);
+    write_all(stdout(), &take)
 }
 
 /// Gives the terminal back, once; does nothing when it is not ours. Never fails: the terminal may be gone.

@@ -2,8 +2,8 @@
 
 use anstyle::Style;
 use loopsy_shared::api::approvals::Approval;
-pub(crate) use loopsy_tui::card::{Look, asked, visible};
 use loopsy_tui::card::{Line, Tone};
+pub(crate) use loopsy_tui::card::{Look, asked, visible};
 use serde_json::Value;
 
 use crate::output::{BAD, FAINT, GOOD, PLAIN, STRONG, WARN, paint};

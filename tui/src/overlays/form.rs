@@ -56,11 +56,6 @@ impl Row {
         Self { label, hint: hint.into(), input: Kind::Text(Field::lines()), height }
     }
 
-    /// A secret, shown as dots.
-    pub(crate) fn hidden(label: &'static str, hint: impl Into<String>) -> Self {
-        Self { label, hint: hint.into(), input: Kind::Text(Field::line().hidden()), height: 1 }
-    }
-
     /// One of several.
     pub(crate) fn choice(label: &'static str, hint: impl Into<String>, choices: Vec<String>, selected: usize) -> Self {
         Self { label, hint: hint.into(), input: Kind::Choice(choices, selected), height: 1 }

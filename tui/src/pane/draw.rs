@@ -176,7 +176,11 @@ fn cell(glyph: &Glyph<'_>, area: Rect, left: u16, y: u16, stale: Option<Style>, 
     let Some(column) = glyph.column.checked_sub(left).filter(|column| *column < area.width) else {
         return;
     };
-    let style = stale.map_or(glyph.style, |stale| glyph.style.patch(stale));
+    let mut style = stale.map_or(glyph.style, |stale| glyph.style.patch(stale));
+    // As many colours as the person's terminal has, or wants.
+    for color in [&mut style.fg, &mut style.bg, &mut style.underline_color] {
+        *color = color.map(|color| canvas.look.pane_color(color));
+    }
     let x = area.x + column;
     let fits = !glyph.wide || column + 1 < area.width;
     let own = canvas.look.ascii && glyph.symbol.starts_with('\u{fffd}');

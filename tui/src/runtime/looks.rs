@@ -9,7 +9,6 @@ use tokio::sync::{Notify, mpsc};
 use super::{Options, files};
 use crate::{
     app::{App, Settings},
-    clipboard::Surroundings,
     effect::Done,
     event::Event,
     keymap::Keymap,
@@ -39,7 +38,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 /// Reads all of it. What is wrong leads to what is usual, and to a note.
-pub(super) fn begin(options: &Options, around: Surroundings, size: (u16, u16)) -> Begin {
+pub(super) fn begin(options: &Options, size: (u16, u16)) -> Begin {
     let mut notes = Vec::new();
     let state = files::state(&options.dir).unwrap_or_else(|why| {
         notes.push(why);
@@ -56,7 +55,6 @@ pub(super) fn begin(options: &Options, around: Surroundings, size: (u16, u16)) -
     let (keymap, wrong) = Keymap::start(&text(&options.dir));
     notes.extend(wrong);
     let settings = Settings {
-        remote: around.remote,
         size,
         type_code: config.pairing.type_code,
         theme: config.tui.theme.clone(),

@@ -124,7 +124,7 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
     let link = super::network::Abort::of(&tokio::spawn(link.run()));
     let budget = Arc::new(Semaphore::new(BUDGET));
     let size = terminal::size();
-    let Begin { app, state, notes, wishes, clipboard } = looks::begin(&options, around, size);
+    let Begin { app, state, notes, wishes, clipboard } = looks::begin(&options, size);
     let relook = Arc::new(Notify::new());
     let watcher = super::network::Abort::of(&tokio::spawn(looks::watch(options.dir.clone(), Arc::clone(&relook))));
     let mut ui = Ui {

@@ -35,8 +35,6 @@ pub(crate) struct Field {
     caret: usize,
     /// Enter is not the end: Alt-Enter and Ctrl-J begin a new line.
     lines: bool,
-    /// Shown as dots.
-    hidden: bool,
 }
 
 impl Field {
@@ -48,13 +46,6 @@ impl Field {
     /// For several.
     pub(crate) fn lines() -> Self {
         Self { lines: true, ..Self::default() }
-    }
-
-    /// Shown as dots.
-    #[must_use]
-    pub(crate) const fn hidden(mut self) -> Self {
-        self.hidden = true;
-        self
     }
 
     /// With a text in it and the caret at its end.
@@ -157,8 +148,7 @@ impl Field {
     pub(crate) fn draw(&self, area: Rect, canvas: &mut Canvas<'_>, typing: bool) {
         let style = canvas.look.style(Role::Field);
         let wide = usize::from(area.width).max(1);
-        let shown = if self.hidden { "*".repeat(self.text.chars().count()) } else { self.text.clone() };
-        let caret = if self.hidden { self.text[..self.caret].chars().count() } else { self.caret };
+        let (shown, caret) = (&self.text, self.caret);
         let (mut rows, mut at) = (Vec::new(), (0, 0));
         let mut offset = 0;
         for line in shown.split('\n') {
