@@ -27,7 +27,7 @@ pub(crate) struct Moment {
 impl Moment {
     pub(crate) fn now() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        Self { now: u64::try_from(now.as_secs()).unwrap() * 1000 }
+        Self { now: now.as_secs() * 1000 }
     }
 
     /// For `TZ`.
