@@ -68,7 +68,7 @@ fn task(moment: Moment, id: &str, prompt: &str, status: &str, more: Value) -> Va
 pub(crate) fn question(id: &str, command: &str, asked: u64, expires: u64) -> Value {
     json!({
         "id": id, "nodeId": NODE, "node": "leo", "taskId": TASK, "agent": "claude", "kind": "tool", "tool": "Bash", "input": { "command": command },
-        "sha256": HASH, "cwd": "/home/leo/loopsy", "flags": ["deletes files"], "mayEdit": true, "suggestions": [{ "label": "Bash(rm:*)", "rule": {} }],
+        "sha256": HASH, "cwd": "/home/leo/loopsy", "flags": ["deletes files"], "mayEdit": true, "suggestions": [{ "label": "Bash(rm:*)", "rule": { "toolName": "Bash", "ruleContent": "rm:*" } }],
         "rules": [{ "do": "allow", "agent": "claude", "tool": "Bash", "command": command }], "paths": [],
         "askedAt": asked, "expiresAt": expires, "state": "pending",
     })
@@ -108,6 +108,25 @@ fn said(moment: Moment, seq: u64, kind: &str, data: Value) -> Value {
     event
 }
 
+/// Messages between the machines, as entries of the context.
+pub(crate) fn messages(moment: Moment) -> Vec<Value> {
+    let message = |from: &str, to: &str, minute: u64, kind: &str, body: &str| {
+        let ts = moment.at(13, minute, 7);
+        let id = format!("{ts}-{from}-00a1");
+        let key = if from == "leo" { format!("outbox:{id}") } else { format!("inbox:leo:{id}") };
+        let value = json!({ "from": from, "to": to, "ts": ts, "id": id, "type": kind, "body": body }).to_string();
+        entry(moment, &key, &value, NODE, minute, None)
+    };
+    let asked = format!("{}-leo-00a1", moment.at(13, 52, 7));
+    vec![
+        message("leo", "studio-mac", 52, "chat", "Can you run the macOS tests?"),
+        entry(moment, "ack:studio-mac", &asked, MAC, 53, None),
+        message("studio-mac", "leo", 55, "request", "Rebase first? main moved,\n3 commits touch src/lib.rs."),
+        message("ci-box", "leo", 50, "chat", "The build is green."),
+        message("worker-1", "leo", 31, "chat", "Looking for what makes the nightly build slow."),
+    ]
+}
+
 /// Everything.
 pub(crate) fn world(moment: Moment) -> World {
     let bash = question(BASH, "rm -rf target && cargo build --release", moment.at(13, 59, 52), moment.at(14, 9, 52));
@@ -135,7 +154,7 @@ pub(crate) fn world(moment: Moment) -> World {
         "timestamp": moment.at(13, 59, 52), "sha256": HASH });
     World {
         status: json!({
-            "nodeId": NODE, "hostname": "leo", "platform": "linux", "version": "0.1.0", "uptime": 18_360, "peers": { "total": 6, "online": 4, "offline": 2 },
+            "nodeId": NODE, "hostname": "leo", "platform": "linux", "version": "0.1.0", "uptime": 18_330_000, "peers": { "total": 6, "online": 4, "offline": 2 },
             "jobs": { "active": 0, "total": 41 }, "context": { "entries": 5 }, "tasks": { "running": 1, "queued": 0, "total": 2 }, "approvals": 1,
             "agents": agents(),
         }),
@@ -162,7 +181,7 @@ pub(crate) fn world(moment: Moment) -> World {
                 "offline",
                 json!({
                 "lastSeen": moment.at(12, 44, 0), "offlineSince": moment.at(12, 44, 9), "failureCount": 11,
-                "lastError": "the certificate is not the one that was pinned" }),
+                "lastError": "it shows another certificate than the one that was pinned" }),
             ),
         ],
         jobs: vec![],

@@ -150,6 +150,11 @@ impl Fleet {
         look(&self.shared.world.lock().unwrap())
     }
 
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Says something to everybody who listens.
     pub(crate) fn tell(&self, event: &Value) {
         self.change(|world| world.say(event));
@@ -303,10 +308,24 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             upgrade.on_upgrade(move |socket| terminal(socket, shared, id)).into_response()
         }
         _ => {
+            if path == "/pair/status" {
+                news_of_pairing(&shared, head.uri.query()).await;
+            }
             let (status, answer) = shared.world.lock().unwrap().answer(&head.method, at.as_deref(), &path, &body);
             shared.changes.send_modify(|changes| *changes += 1);
             let response = Response::builder().status(status).header(header::CONTENT_TYPE, "application/json; charset=utf-8");
             response.body(Body::from(answer.to_string())).unwrap()
+        }
+    }
+}
+
+/// Waits until a pairing is another one than the one that was seen last, as a daemon does; not for ever.
+async fn news_of_pairing(shared: &Shared, query: Option<&str>) {
+    let seen = query.and_then(|query| query.split('&').find_map(|part| part.strip_prefix("after=")?.parse::<u64>().ok()));
+    let mut changes = shared.changes.subscribe();
+    while seen.is_some() && shared.world.lock().unwrap().pairing["change"].as_u64() == seen {
+        if tokio::time::timeout(PATIENCE, changes.changed()).await.is_err() {
+            break;
         }
     }
 }

@@ -137,6 +137,9 @@ fn long(home: &Home, moment: Moment) -> Fleet {
 fn at_the_list(screen: &mut Screen) {
     screen.sees("leo ok");
     screen.keys("3");
+    screen.sees("list/0");
+    // Where it was left is remembered.
+    screen.keys("g");
     screen.sees("list/0000");
     screen.settled(Duration::from_millis(500));
 }

@@ -10,6 +10,8 @@ use crate::support::demo;
 #[test]
 fn heartbeats_and_changes_that_cannot_be_seen_write_nothing_on_any_tab() {
     let stage = Stage::calm();
+    // What is compared counts down.
+    stage.fleet.change(|world| world.pairing = json!({ "active": false, "change": 1, "wrongCodes": 0 }));
     let mut screen = stage.start(&[]).size(120, 40).open();
     screen.sees("studio-mac");
     for (number, key) in ["1", "2", "3", "4", "5", "6", "7"].into_iter().enumerate() {

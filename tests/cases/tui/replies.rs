@@ -75,6 +75,11 @@ fn replies_that_come_byte_by_byte_over_a_bad_line_answer_nothing() {
         }
         assert_eq!(stage.fleet.decisions().len(), 0, "{what}");
     }
+    // An escape that stood alone for long enough is the key, and closes the review: that is harmless.
+    screen.settled(Duration::from_millis(400));
+    screen.keys("\x1b");
+    screen.settled(Duration::from_millis(400));
+    screen.presses("!", "the review", |screen| screen.shows().contains("keys armed"));
     only_a_key_counts(&stage, &mut screen);
 }
 
