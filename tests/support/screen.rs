@@ -345,7 +345,10 @@ impl Screen {
     pub(crate) fn gives_back(&mut self) -> u32 {
         let code = self.end();
         // What it wrote last may still be on its way.
-        self.settled(Duration::from_millis(100));
+        let begun = Instant::now();
+        while !self.modes_left().is_empty() && begun.elapsed() < PATIENCE / 3 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         assert!(self.has_its_modes(), "the line discipline is another one");
         assert_eq!(self.modes_left(), Vec::<String>::new(), "modes are left on");
         let (hidden, alternate, styled) = self.look(|screen| {

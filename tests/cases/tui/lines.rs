@@ -35,7 +35,7 @@ fn a_pipe_without_the_option_and_a_dumb_terminal_speak_lines_too() {
 #[test]
 fn an_answer_in_lines_takes_the_whole_word() {
     let stage = Stage::one_question("rm -rf target");
-    let mut screen = stage.start(&["--plain"]).open();
+    let mut screen = stage.start(&["--plain"]).size(100, 60).open();
     screen.sees("rm -rf target");
     screen.keys("approve 1\r");
     screen.sees("Type the word");
@@ -44,10 +44,12 @@ fn an_answer_in_lines_takes_the_whole_word() {
         screen.is_read();
     }
     screen.keys("approvals\r");
-    screen.sees("1.");
+    screen.sees("1. ");
     assert_eq!(stage.fleet.decisions().len(), 0);
     screen.keys("approve 1\r");
-    screen.keys("approve\r");
+    screen.until("the question again", |screen| screen.contents().matches("Type the word").count() == 2);
+    // A word that comes at once was not meant for it.
+    screen.presses("approve\r", "the answer", |_| !stage.fleet.decisions().is_empty());
     screen.sees("confirmed");
     let decisions = stage.fleet.decisions();
     assert_eq!(decisions.len(), 1, "{decisions:?}");
