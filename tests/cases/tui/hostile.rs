@@ -42,7 +42,9 @@ fn is_whole(screen: &mut Screen) {
     screen.frame_after(frames).expect("a frame");
     screen.settled(std::time::Duration::from_millis(150));
     let after = rows(screen);
-    for (row, (before, after)) in before.iter().zip(&after).enumerate() {
+    // Of a pairing the seconds are shown, and they go on.
+    let counts = |row: &String| row.contains(" left)");
+    for (row, (before, after)) in before.iter().zip(&after).enumerate().filter(|(_, (before, _))| !counts(before)) {
         assert_eq!(before, after, "row {row} is another one when it is drawn anew");
     }
     assert_eq!(before.len(), after.len());

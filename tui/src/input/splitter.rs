@@ -244,7 +244,7 @@ impl Splitter {
 
     fn ground(&mut self, byte: u8, now: u64) {
         let released = self.released.take();
-        if released.is_some_and(|at| now.saturating_sub(at) <= LATE) && matches!(byte, b'[' | b'O' | b']' | b'P') {
+        if released.is_some_and(|at| now.saturating_sub(at) <= LATE) && matches!(byte, b'[' | b'O' | b']' | b'P' | b'_' | b'^' | b'X') {
             self.late = true;
             return self.introduce(byte, now);
         }

@@ -1,19 +1,33 @@
 //! Text on cells: how wide it is, how it is cut and broken, and that nothing in it can drive the terminal.
 
+use std::borrow::Cow;
+
 use jiff::{Timestamp, tz::TimeZone};
 use loopsy_shared::{text::inert, time::Millis};
 use ratatui::{buffer::Buffer, layout::Rect, style::Style};
 use unicode_segmentation::UnicodeSegmentation;
 use unicode_width::UnicodeWidthStr;
 
-/// Columns that a text takes.
+/// What asks for another picture of the character before: terminals do not agree how wide that is, so it is left out.
+const SELECTORS: [char; 2] = ['\u{fe0e}', '\u{fe0f}'];
+
+/// The text as it is drawn: inert, and of a width that every terminal agrees on.
+fn drawn(text: &str) -> Cow<'_, str> {
+    match inert(text) {
+        text if text.contains(SELECTORS) => Cow::Owned(text.replace(SELECTORS, "")),
+        text => text,
+    }
+}
+
+/// Columns that a text takes when it is drawn.
 pub(crate) fn width(text: &str) -> usize {
-    text.graphemes(true).map(|grapheme| grapheme.width()).sum()
+    let columns = |text: &str| text.graphemes(true).map(|grapheme| grapheme.width()).sum();
+    if text.contains(SELECTORS) { columns(&text.replace(SELECTORS, "")) } else { columns(text) }
 }
 
 /// The text made inert, and cut to so many columns with a mark where something is missing.
 pub(crate) fn fit(text: &str, columns: usize) -> String {
-    let text = inert(text);
+    let text = drawn(text);
     if width(&text) <= columns {
         return text.into_owned();
     }
@@ -52,7 +66,7 @@ pub(crate) fn wrap(text: &str, columns: usize) -> Vec<String> {
     let columns = columns.max(2);
     let mut lines = Vec::new();
     for line in text.split('\n') {
-        let line = inert(line);
+        let line = drawn(line);
         let mut row = String::new();
         let mut used = 0;
         for word in line.split_inclusive(' ') {
@@ -89,7 +103,7 @@ pub(crate) fn put(buf: &mut Buffer, area: Rect, column: u16, row: u16, text: &st
     if row >= area.height || column >= area.width {
         return column;
     }
-    let text = inert(text);
+    let text = drawn(text);
     let (end, _) = buf.set_stringn(area.x + column, area.y + row, &text, usize::from(area.width - column), style);
     end - area.x
 }
