@@ -40,11 +40,11 @@ fn an_answer_in_lines_takes_the_whole_word() {
     screen.keys("approve 1\r");
     screen.sees("Type the word");
     // Whatever is no `approve` leaves it; what comes too soon is not looked at at all.
-    screen.presses("y\r", "the question left", |screen| screen.contents().contains("Nothing was done"));
+    screen.presses("y\r", "the question left", |screen| screen.shows().contains("Nothing was done"));
     assert_eq!(stage.fleet.decisions().len(), 0);
-    screen.presses("approve 1\r", "the question again", |screen| screen.contents().matches("Type the word").count() == 2);
+    screen.presses("approve 1\r", "the question again", |screen| screen.shows().matches("Type the word").count() == 2);
     screen.presses("approve\r", "the answer", |_| !stage.fleet.decisions().is_empty());
-    screen.sees("confirmed");
+    screen.sees("Allowed by owner");
     let decisions = stage.fleet.decisions();
     assert_eq!(decisions.len(), 1, "{decisions:?}");
     assert_eq!((&decisions[0].body["decision"], &decisions[0].body["sha256"]), (&json!("allow"), &json!(demo::HASH)));

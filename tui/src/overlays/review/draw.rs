@@ -142,7 +142,7 @@ impl Review {
             Phase::Sending(..) => "sending",
             Phase::Closed(..) => "closed",
         };
-        format!("{place} | bound to {}-{id} sha256 {hash} | {keys}", approval.task_id.short())
+        format!("{place} | {keys} | bound to {}-{id} sha256 {hash}", approval.task_id.short())
     }
 }
 
