@@ -133,22 +133,29 @@ impl Pairing {
         Ok(PairingStarted { invite_code, expires_at, addresses })
     }
 
-    /// The answer of this machine's person: to the digits, or a no before there are any.
+    /// The answer of this machine's person: to the digits, or a no before there are any. `sas`: the digits that the person saw.
     ///
     /// # Errors
-    /// There is nothing to answer.
-    pub async fn decide(&self, confirmed: bool) -> Result<String, ApiError> {
+    /// There is nothing to answer, or a yes is about other digits.
+    pub async fn decide(&self, confirmed: bool, sas: Option<String>) -> Result<String, ApiError> {
         let this = self.clone();
         // To its end, also when who asked hangs up: what was begun to be stored is stored whole.
-        self.0.parts.tasks.spawn(async move { this.answer(confirmed).await }).await.map_err(|e| crate::http::internal(&e))?
+        self.0.parts.tasks.spawn(async move { this.answer(confirmed, sas).await }).await.map_err(|e| crate::http::internal(&e))?
     }
 
-    async fn answer(&self, confirmed: bool) -> Result<String, ApiError> {
+    async fn answer(&self, confirmed: bool, sas: Option<String>) -> Result<String, ApiError> {
         let nothing = || ApiError::new(Code::PairingNone, "There is nothing to confirm.").hint("Begin with: loopsy pair");
         let mut session = self.0.session.lock().await;
         let status = self.status();
         if !status.active || (confirmed && status.state != Some(PairingState::KeyExchanged)) {
             return Err(nothing());
+        }
+        if confirmed && sas.is_some() && sas != status.sas {
+            return Err(ApiError::new(
+                Code::PairingBusy,
+                "The digits that were compared are not those of the pairing that is under way; nothing was confirmed.",
+            )
+            .hint("Compare the digits that are shown now."));
         }
         let peer = status.peer.map_or_else(|| "the other machine".to_owned(), |peer| format!("`{}`", peer.hostname));
         match &mut *session {

@@ -122,7 +122,9 @@ pub(crate) fn told(text: &str, sent: bool, tool: Option<&Result<&'static str, St
     let what = if lines > 1 { format!("{lines} lines") } else { format!("{} characters", text.chars().count()) };
     match (tool, sent) {
         (Some(Ok(program)), _) => Ok(format!("Copied {what} (`{program}`).")),
-        (_, true) => Ok(format!("Copied {what} through the terminal. If nothing arrives, press M and select with the mouse.")),
+        (_, true) => Ok(format!(
+            "Copied {what} through the terminal. If nothing arrives, select it with the mouse (with Shift held where M has the mouse drive Loopsy)."
+        )),
         (Some(Err(why)), false) => Err(why.clone()),
         (None, false) => Err(format!("{what} are too many for the terminal's clipboard, which takes about {} KB. Write a file instead.", MOST * 3 / 4 / 1000)),
     }

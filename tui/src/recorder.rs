@@ -1,4 +1,4 @@
-//! What happened last, for when something goes wrong: short lines without anything that a person typed, read or keeps secret.
+//! What happened last, for when something goes wrong: short lines without anything that a person typed into a field or a program, read or keeps secret. Keys that drive Loopsy itself are named.
 
 use std::{
     collections::VecDeque,

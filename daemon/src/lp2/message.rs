@@ -114,7 +114,7 @@ impl TryFrom<&ConfirmPairing> for Sealed {
 
     fn try_from(wire: &ConfirmPairing) -> Result<Self, Refusal> {
         match wire {
-            ConfirmPairing { confirmed: None, sid: Some(sid), sealed: Some(sealed) } => Ok(Self { sid: exact(sid)?, bytes: bounded(sealed)? }),
+            ConfirmPairing { confirmed: None, sas: None, sid: Some(sid), sealed: Some(sealed) } => Ok(Self { sid: exact(sid)?, bytes: bounded(sealed)? }),
             _ => Err(Refusal::Malformed),
         }
     }
@@ -170,7 +170,7 @@ impl Counterproof {
 
 impl Sealed {
     pub(super) fn wire(&self) -> ConfirmPairing {
-        ConfirmPairing { confirmed: None, sid: Some(text(&self.sid)), sealed: Some(text(&self.bytes)) }
+        ConfirmPairing { sid: Some(text(&self.sid)), sealed: Some(text(&self.bytes)), ..ConfirmPairing::default() }
     }
 }
 

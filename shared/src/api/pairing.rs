@@ -232,6 +232,9 @@ pub struct ConfirmPairing {
     /// Whether the digits are the same on both screens.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub confirmed: Option<bool>,
+    /// The digits that were compared. When they are not those of the pairing that is under way, nothing is confirmed.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub sas: Option<String>,
     /// The handshake.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub sid: Option<String>,

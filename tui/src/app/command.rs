@@ -137,8 +137,20 @@ impl App {
         }
     }
 
-    fn start_daemon(&self, out: &mut Out) {
+    fn start_daemon(&mut self, out: &mut Out) {
         match &self.world.link {
+            Link::Missing(NoDaemon::NotInitialised) => {
+                let what = "Makes a config, keys and a certificate in the data directory, and starts the daemon. It listens on port 19532 of all addresses of this \
+                            machine, lets nobody in without a key, and tells the local network its name so that other machines can find it. For another port, or for \
+                            this machine alone, leave this and use `loopsy init --help`.";
+                self.with_tab(self.tab, out, |_, cx| {
+                    let ask = overlays::confirm::Confirm::letter(cx, 'Y', "Set up Loopsy on this machine?", what, |cx| {
+                        cx.effect(Effect::StartDaemon);
+                        cx.note("Setting up and starting the daemon.");
+                    });
+                    cx.open(ask);
+                });
+            }
             Link::Up => out.toasts.push((Tone::Note, "The daemon of this machine runs already.".to_owned())),
             Link::Missing(NoDaemon::Unusable(why)) => out.toasts.push((Tone::Bad, why.clone())),
             Link::Connecting | Link::Lost(..) | Link::Missing(_) => {

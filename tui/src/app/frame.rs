@@ -204,6 +204,12 @@ impl App {
         }
         let tab = &self.tabs[self.tab as usize];
         let mut keys = Vec::new();
+        if tab.typing() == Some(Typing::Field) {
+            return (vec![("Enter".to_owned(), "done"), ("Esc".to_owned(), "leave")], Vec::new());
+        }
+        if tab.typing().is_none() && !self.world.is_up() && self.world.link != Link::Connecting {
+            keys.extend(last(Command::StartDaemon, "start the daemon").into_iter().chain(last(Command::Refresh, "try now")));
+        }
         if tab.typing().is_none() && self.toasts.stay() {
             keys.extend(last(Command::Back, "dismiss"));
         }
@@ -243,6 +249,8 @@ impl App {
             Some((_, overlay)) if overlay.mode() == "HISTORY" => return Vec::new(),
             Some(_) => (1, true),
         };
+        // Nor may it hide what a program shows to who types into it.
+        let (toasts, one_line) = if self.tabs[self.tab as usize].typing() == Some(Typing::Pane) { (1, true) } else { (toasts, one_line) };
         // Edge, mark, text, and a blank at either side.
         let most = usize::from(area.width).saturating_sub(8).clamp(1, 68);
         let lines = |toast: &super::toasts::Toast| {

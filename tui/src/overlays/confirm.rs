@@ -27,7 +27,12 @@ pub(crate) struct Confirm {
     by: By,
     place: Place,
     then: Option<Then>,
+    /// From when on the letter counts, in milliseconds since the start: what was typed ahead does not. The letter is never the key that opened the box, which may be held down.
+    armed: u64,
 }
+
+/// How long nothing may come before the letter counts, in milliseconds.
+const ARMS: u64 = 300;
 
 enum By {
     Letter(char),
@@ -43,12 +48,12 @@ impl std::fmt::Debug for Confirm {
 impl Confirm {
     /// Asks for a capital letter: `X stop task 7f3a`. Answers of `then` come to who asks.
     pub(crate) fn letter(cx: &Cx<'_>, letter: char, title: impl Into<String>, effect: impl Into<String>, then: impl FnOnce(&mut Cx<'_>) + 'static) -> Self {
-        Self { title: title.into(), effect: effect.into(), by: By::Letter(letter), place: cx.place, then: Some(Box::new(then)) }
+        Self { title: title.into(), effect: effect.into(), by: By::Letter(letter), place: cx.place, then: Some(Box::new(then)), armed: cx.now.since + ARMS }
     }
 
     /// Asks for the thing's name, for what cannot be undone.
     pub(crate) fn name(cx: &Cx<'_>, name: &str, title: impl Into<String>, effect: impl Into<String>, then: impl FnOnce(&mut Cx<'_>) + 'static) -> Self {
-        Self { title: title.into(), effect: effect.into(), by: By::Name(name.to_owned(), Field::line()), place: cx.place, then: Some(Box::new(then)) }
+        Self { title: title.into(), effect: effect.into(), by: By::Name(name.to_owned(), Field::line()), place: cx.place, then: Some(Box::new(then)), armed: 0 }
     }
 
     fn confirm(&mut self, cx: &mut Cx<'_>) -> Flow {
@@ -77,7 +82,13 @@ impl Overlay for Confirm {
 
     fn typed(&mut self, input: &Input, cx: &mut Cx<'_>) -> Flow {
         match (&mut self.by, input) {
-            (By::Letter(letter), Input::Key(press)) if press.key.typed() == Some(*letter) => self.confirm(cx),
+            (By::Letter(letter), Input::Key(press)) if press.key.typed() == Some(*letter) => {
+                if press.alone && cx.now.since >= self.armed {
+                    return self.confirm(cx);
+                }
+                self.armed = cx.now.since + ARMS;
+                Flow::Stay
+            }
             (By::Letter(_), _) => Flow::Stay,
             (By::Name(name, field), input) => match field.take(input) {
                 Outcome::Leave => Flow::Close,
@@ -88,6 +99,20 @@ impl Overlay for Confirm {
                 }
                 Outcome::Changed | Outcome::Ignored => Flow::Stay,
             },
+        }
+    }
+
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        match self.by {
+            By::Letter(_) => &[("Enter", "no"), ("Esc", "no")],
+            By::Name(..) => &[("Enter", "confirm the name"), ("Esc", "leave it")],
+        }
+    }
+
+    fn status(&self) -> String {
+        match &self.by {
+            By::Letter(letter) => format!("{letter} does it, everything else does not"),
+            By::Name(..) => "only its name does it".to_owned(),
         }
     }
 

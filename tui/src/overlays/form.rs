@@ -16,6 +16,9 @@ use crate::{
     },
 };
 
+/// Columns before the fields, for what they are called.
+const LABELS: u16 = 17;
+
 /// Takes what was typed, field by field; an error is shown in the form, which stays.
 pub(crate) type Submit = Box<dyn FnMut(&[&str], &mut Cx<'_>) -> Result<(), String>>;
 
@@ -171,9 +174,12 @@ impl Overlay for Form {
         "INPUT"
     }
 
-    fn status(&self) -> String {
-        let several = if self.rows.iter().any(|row| row.height > 1) { "   Alt-Enter new line" } else { "" };
-        format!("Enter go   Tab next field   Esc leave{several}")
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        match (self.rows.len(), self.rows.iter().any(|row| row.height > 1)) {
+            (1, false) => &[("Enter", "go"), ("Esc", "leave")],
+            (_, false) => &[("Enter", "go"), ("Tab", "next field"), ("Esc", "leave")],
+            (_, true) => &[("Enter", "go"), ("Tab", "next field"), ("Alt-Enter", "new line"), ("Esc", "leave")],
+        }
     }
 
     fn view(&self, area: Rect, canvas: &mut Canvas<'_>) {
@@ -185,7 +191,7 @@ impl Overlay for Form {
         for (index, row) in self.rows.iter().enumerate() {
             let typing = index == self.at;
             put(canvas.buf, inside, 1, y, row.label, canvas.look.style(if typing { Role::Strong } else { Role::Text }));
-            let place = Rect { x: inside.x + 14, y: inside.y + y, width: inside.width.saturating_sub(15), height: row.height }.intersection(inside);
+            let place = Rect { x: inside.x + LABELS, y: inside.y + y, width: inside.width.saturating_sub(LABELS + 1), height: row.height }.intersection(inside);
             match &row.input {
                 Kind::Text(field) => field.draw(place, canvas, typing),
                 Kind::Choice(choices, at) => {
@@ -195,7 +201,7 @@ impl Overlay for Form {
             }
             y += row.height;
             if !row.hint.is_empty() {
-                put(canvas.buf, inside, 14, y, &row.hint, canvas.look.style(Role::Faint));
+                put(canvas.buf, inside, LABELS, y, &row.hint, canvas.look.style(Role::Faint));
                 y += 1;
             }
             y += 1;

@@ -220,8 +220,8 @@ impl Overlay for Output {
                 self.stopping = true;
                 cx.effect(Effect::EndExec(self.number));
             }
-            // There is nothing left to end but Loopsy.
-            Command::Stop => cx.replay(None, Command::Interrupt),
+            // It has ended already; whoever was a moment late does not mean Loopsy.
+            Command::Stop => cx.nothing_to_see(),
             Command::Back => return Flow::Close,
             _ => cx.nothing_to_see(),
         }
@@ -238,6 +238,10 @@ impl Overlay for Output {
             }
         }
         Flow::Stay
+    }
+
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        if self.end.is_some() { &[("Esc", "close"), ("y", "copy"), ("j/k", "scroll"), ("G", "newest")] } else { &[] }
     }
 
     fn mode(&self) -> &'static str {

@@ -87,7 +87,9 @@ fn panicked(info: &PanicHookInfo<'_>) {
 
 /// Tells the person on the normal screen.
 pub(crate) fn say(message: &str, file: Option<&std::path::Path>) {
-    let more = file.map(|path| format!("\nWhat happened before is in `{}`; it holds nothing that you typed.", path.display())).unwrap_or_default();
+    let more = file
+        .map(|path| format!("\nWhat happened before is in `{}`; of what you typed into fields and programs it holds only how much it was.", path.display()))
+        .unwrap_or_default();
     let text = format!("The control centre of Loopsy broke: {message}.\nDaemon, tasks and terminals go on.{more}\n");
     let _gone = std::io::stderr().write_all(text.as_bytes());
 }

@@ -167,6 +167,10 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
             break end;
         }
         ui.leave(&mut writer).await;
+        // What has come goes before what was waited for: a key that was to stand alone may not have.
+        while let Ok(batch) = inputs.try_recv() {
+            batch.into_iter().for_each(|heard| ui.heard(heard));
+        }
         ui.timers();
         ui.draw(&writer);
         let wake = ui.wake();

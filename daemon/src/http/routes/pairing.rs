@@ -48,11 +48,11 @@ async fn initiate(app: App, caller: Caller, request: InitiatePairing) -> Result<
 
 async fn confirm(app: App, caller: Caller, request: ConfirmPairing, _headers: HeaderMap) -> Result<Response, ApiError> {
     let (status, reply) = match request {
-        ConfirmPairing { confirmed: Some(confirmed), sid: None, sealed: None } => {
+        ConfirmPairing { confirmed: Some(confirmed), sas, sid: None, sealed: None } => {
             if !caller.principal.may(Needs::Admin) {
                 return Err(ApiError::new(Code::MissingKey, "Only the owner of this machine confirms for it.").hint("The other machine's answer comes sealed."));
             }
-            let message = app.pairing.decide(confirmed).await?;
+            let message = app.pairing.decide(confirmed, sas).await?;
             (StatusCode::OK, PairingConfirmed { success: Some(confirmed), message: Some(message), ..PairingConfirmed::default() })
         }
         sealed => match app.pairing.message(Event::confirm(&sealed).map_err(ApiError::from)?).await? {

@@ -151,12 +151,12 @@ fn a_body_is_exactly_one_message() {
 
 #[test]
 fn a_sealed_body_is_bounded_and_has_nothing_else() {
-    let body = |length: usize| ConfirmPairing { confirmed: None, sid: Some("A".repeat(22)), sealed: Some(B64.encode(vec![0; length])) };
+    let body = |length: usize| ConfirmPairing { sid: Some("A".repeat(22)), sealed: Some(B64.encode(vec![0; length])), ..ConfirmPairing::default() };
     assert!(responder::Event::confirm(&body(MOST_SEALED)).is_ok());
     for body in [
         body(MOST_SEALED + 3),
         ConfirmPairing { confirmed: Some(true), ..body(20) },
-        ConfirmPairing { confirmed: Some(false), sid: None, sealed: None },
+        ConfirmPairing { confirmed: Some(false), ..ConfirmPairing::default() },
         ConfirmPairing { sid: None, ..body(20) },
         ConfirmPairing { sealed: None, ..body(20) },
         ConfirmPairing { sid: Some("A".repeat(21)), ..body(20) },

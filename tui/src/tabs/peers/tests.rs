@@ -244,6 +244,7 @@ fn transfers_are_shown_with_their_progress_and_can_be_cancelled() {
     assert!(text.contains("/home/leo/report.html -> in/") && text.contains("40 %"), "{text}");
     harness.keys("tab x");
     assert!(harness.text(80, 24).contains("Cancel the transfer"));
+    harness.later(400);
     harness.keys("X");
     assert!(matches!(&harness.requests()[..], [(None, Request::CancelTransfer(request))] if request.transfer_id.as_str().starts_with("cccc")));
     harness.fleet(transfer("done"));
