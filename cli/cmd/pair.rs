@@ -186,7 +186,7 @@ impl Talk<'_> {
         let mut news = watch(self.client.clone());
         let mut tick = interval(Duration::from_secs(1));
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (mut question, mut wrong) = (Question::NotYet, 0);
+        let (mut question, mut wrong, mut digits) = (Question::NotYet, 0, None);
         loop {
             tokio::select! {
                 biased;
@@ -210,6 +210,7 @@ impl Talk<'_> {
                     if question == Question::NotYet && status.state == Some(PairingState::KeyExchanged) {
                         self.answers.forget_what_came_early();
                         self.screen.sas(&status)?;
+                        digits = status.sas.clone();
                         question = Question::Asked;
                     }
                     if question == Question::Asked && let Some(answer) = status.answered {
@@ -221,7 +222,7 @@ impl Talk<'_> {
                     question = Question::Answered;
                     let yes = line.as_deref().is_some_and(|line| matches!(line.trim().to_lowercase().as_str(), "y" | "yes"));
                     if self.answers.terminal() && line.is_some() { self.screen.was_answered() } else { self.screen.end_of_question() }
-                    self.decide(yes).await?;
+                    self.decide(yes, digits.clone()).await?;
                     if yes {
                         self.screen.waits_for_the_other()?;
                     }
@@ -231,8 +232,9 @@ impl Talk<'_> {
         }
     }
 
-    async fn decide(&self, yes: bool) -> Result<(), Error> {
-        match self.client.call(answer(yes)).await {
+    /// `digits`: what the person saw.
+    async fn decide(&self, yes: bool, digits: Option<String>) -> Result<(), Error> {
+        match self.client.call(ConfirmPairing { sas: digits, ..answer(yes) }).await {
             Ok(_) => Ok(()),
             // It ended while the person thought; the status says how.
             Err(ClientError::Api(error)) if error.code == Code::PairingNone => Ok(()),

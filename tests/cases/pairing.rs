@@ -243,6 +243,23 @@ fn every_malformed_field_is_a_refusal_and_the_node_lives() {
 }
 
 #[test]
+fn a_yes_counts_for_the_digits_that_it_names() {
+    let (leo, kai) = (TestDaemon::new("leo"), TestDaemon::new("kai"));
+    let code = start(&leo);
+    let joined = kai.post("/api/v1/pair/join", json!({ "address": "127.0.0.1", "port": leo.port(), "inviteCode": code })).ok();
+    let sas = joined.json()["sas"].as_str().unwrap().to_owned();
+    let other = format!("{:06}", (sas.parse::<u32>().unwrap() + 1) % 1_000_000);
+    leo.post("/api/v1/pair/confirm", json!({ "confirmed": true, "sas": other })).refused(409, 7005);
+    assert!(status(&leo)["answered"].is_null(), "nothing was answered");
+    for node in [&leo, &kai] {
+        node.post("/api/v1/pair/confirm", json!({ "confirmed": true, "sas": sas })).ok();
+    }
+    for (node, name) in [(&leo, "kai"), (&kai, "leo")] {
+        until("the peer", || node.peer(name));
+    }
+}
+
+#[test]
 fn only_the_owner_starts_sees_and_answers() {
     let leo = TestDaemon::new("leo");
     let (peer, agent) = (leo.mint("kai"), leo.home.agent_key());
