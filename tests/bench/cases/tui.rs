@@ -256,8 +256,11 @@ pub(super) fn lines(setting: &Setting, report: &mut Report) -> Result<()> {
     screen.keys("6");
     for number in 0..terminals {
         if number > 0 {
+            // From the pane to the list, and to the next one.
+            screen.keys("\u{1b}[Z");
             screen.keys("j");
         }
+        screen.sees(&format!(": lines-{number}"));
         screen.sees("ready");
         screen.keys("i");
         screen.sees("INPUT");
