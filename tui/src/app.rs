@@ -17,7 +17,6 @@ use crate::{
 
 mod command;
 mod frame;
-pub(crate) use frame::LEAST;
 pub(crate) mod toasts;
 
 use toasts::{Toasts, Tone};
@@ -35,6 +34,13 @@ pub(crate) struct Settings {
     pub(crate) mouse: bool,
     /// `tui.toastSeconds`, in milliseconds; the usual when absent.
     pub(crate) stays: Option<u64>,
+}
+
+impl Settings {
+    /// Whether the window has no room for anything but a line that says so.
+    pub(crate) const fn is_too_small(&self) -> bool {
+        frame::is_too_small(self.size)
+    }
 }
 
 /// The whole state.
@@ -252,8 +258,30 @@ impl App {
         let mut out = Out { numbers: self.numbers, ..Out::default() };
         self.handle(event, &mut out);
         self.settle(&mut out);
+        for effect in &out.effects {
+            if let Effect::Call { request: Request::DecideApproval(request), .. } = effect {
+                self.world.send(request, now.wall);
+            }
+        }
         self.numbers = out.numbers;
         self.dirty |= !out.same;
+        out.effects
+    }
+
+    /// The frame that was drawn last is on the terminal now; or, when not `seen`, what the terminal shows is not ours any more. What may be answered must have been
+    /// before the person's eyes, and that begins here and not when it was drawn.
+    pub(crate) fn painted(&mut self, seen: bool, now: Now) -> Vec<Effect> {
+        self.now = now;
+        let mut out = Out { numbers: self.numbers, ..Out::default() };
+        self.with_tab(self.tab, &mut out, |tab, cx| tab.painted(seen, cx));
+        for number in self.numbers_of_overlays() {
+            self.with_overlay(number, &mut out, |overlay, cx| {
+                overlay.painted(seen, cx);
+                Flow::Stay
+            });
+        }
+        self.settle(&mut out);
+        self.numbers = out.numbers;
         out.effects
     }
 
@@ -312,14 +340,14 @@ impl App {
                 out.same = true;
             }
             Event::Fleet(watched) => {
-                let waiting = self.world.approvals().len();
+                let waiting = self.world.answerable();
                 let was_up = self.world.is_up();
                 let news = self.world.take(*watched, self.now);
                 if matches!(news, News::All) || !was_up && self.world.is_up() {
                     out.effects.push(Effect::Call { place: Place::App, at: None, request: loopsy_shared::api::health::GetStatus::default().into() });
                 }
                 self.news(&news, out);
-                let more = self.world.approvals().len();
+                let more = self.world.answerable();
                 if more > waiting && !self.focused && !matches!(news, News::All) {
                     out.effects.push(Effect::Notify(format!("{more} {} for an answer", if more == 1 { "question waits" } else { "questions wait" })));
                 }
@@ -368,6 +396,9 @@ impl App {
 
     /// The same with news. The badge and the state of the daemon are seen from everywhere.
     fn news(&mut self, news: &News, out: &mut Out) {
+        if let News::Approval(id) = news {
+            self.world.forget_sent(id);
+        }
         let mut seen = !matches!(news, News::Topic(_));
         for tab in TabId::ALL {
             out.same = false;
@@ -380,7 +411,7 @@ impl App {
             seen |= !out.same;
         }
         out.same = !seen;
-        let waiting = self.world.approvals().len();
+        let waiting = self.world.answerable();
         if self.named != Some(waiting) {
             self.named = Some(waiting);
             out.effects.push(Effect::Title(match waiting {
@@ -392,7 +423,15 @@ impl App {
     }
 
     fn answer(&mut self, answered: Box<crate::event::Answered>, out: &mut Out) {
-        let place = answered.place;
+        self.world.confirm(&answered);
+        let mut place = answered.place;
+        if let (Place::Overlay(gone), Request::DecideApproval(_)) = (place, &answered.request)
+            && !self.overlays.iter().any(|(known, _)| *known == gone)
+            && let Some((number, _)) = self.overlays.iter().find(|(_, overlay)| overlay.scopes().contains(&Scope::Review))
+        {
+            // The review that sent it was closed, and opened again.
+            place = Place::Overlay(*number);
+        }
         let event = Event::Answer(answered);
         match place {
             Place::Tab(tab) => self.with_tab(tab, out, |tab, cx| tab.event(&event, cx)),
@@ -401,6 +440,9 @@ impl App {
             }
             Place::App | Place::Overlay(_) => {
                 let Event::Answer(answered) = event else { return };
+                if let Some(text) = self.world.told_failure(&answered) {
+                    return out.toasts.push((Tone::Bad, text));
+                }
                 match answered.result {
                     Ok(crate::request::Answer::Status(status)) => {
                         self.world.status = Some(status);

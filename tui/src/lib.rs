@@ -8,6 +8,7 @@ pub mod card;
 mod clipboard;
 mod effect;
 mod event;
+mod gate;
 mod input;
 mod key;
 mod keymap;

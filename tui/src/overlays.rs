@@ -59,6 +59,9 @@ pub(crate) trait Overlay {
         Flow::Stay
     }
 
+    /// The frame that was drawn last is on the terminal now; or, when not `seen`, what the terminal shows is not ours any more.
+    fn painted(&mut self, _seen: bool, _cx: &mut Cx<'_>) {}
+
     /// The first word of the status line, such as `HELP`.
     fn mode(&self) -> &'static str;
 

@@ -99,6 +99,12 @@ pub(crate) trait Tab {
     /// An input of any kind came while nothing lies over the tab, before it is looked at: for who must know whether a key stood alone.
     fn noticed(&mut self, _input: &Input, _cx: &mut Cx<'_>) {}
 
+    /// The key that was noticed means nothing here.
+    fn strayed(&mut self, _cx: &mut Cx<'_>) {}
+
+    /// The frame that was drawn last, while this tab is in front, is on the terminal now; or, when not `seen`, what the terminal shows is not ours any more.
+    fn painted(&mut self, _seen: bool, _cx: &mut Cx<'_>) {}
+
     /// The mouse, when it is on, over this tab's area.
     fn mouse(&mut self, _mouse: &crate::input::Mouse, _area: Rect, _cx: &mut Cx<'_>) {}
 

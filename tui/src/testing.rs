@@ -118,9 +118,22 @@ impl Harness {
 
     /// The screen at a size: text first, then the styles that are not plain, row by row.
     pub(crate) fn screen(&mut self, columns: u16, rows: u16) -> String {
+        let screen = self.draw(columns, rows);
+        self.painted();
+        screen
+    }
+
+    /// What was drawn last is on the terminal.
+    pub(crate) fn painted(&mut self) {
+        let effects = self.app.painted(true, self.now);
+        self.effects.extend(effects);
+    }
+
+    /// The same as [`Self::screen`], on its way to a terminal that does not show it yet.
+    pub(crate) fn draw(&mut self, columns: u16, rows: u16) -> String {
         self.event(Event::Resize(columns, rows));
         let mut buf = Buffer::empty(Rect::new(0, 0, columns, rows));
-        let caret = self.app.view(&mut buf);
+        let caret = self.app.view(&mut buf, self.now);
         let mut text = show(&buf);
         if let Some(caret) = caret {
             text.push_str(&format!("caret {},{}\n", caret.x, caret.y));

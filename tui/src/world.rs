@@ -23,10 +23,12 @@ use crate::event::{NoDaemon, Now};
 
 mod activity;
 mod getters;
+mod sent;
 pub(crate) mod standing;
 
 pub(crate) use activity::Activity;
 use activity::{About, told_approval, told_task};
+pub(crate) use sent::word;
 
 /// A task on a node; `None` is the local one everywhere in this crate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -90,6 +92,8 @@ pub(crate) struct World {
     told: u64,
     tasks: BTreeMap<TaskId, TaskInfo>,
     approvals: Vec<Approval>,
+    /// Answers to approvals that nobody has confirmed yet.
+    sent: Vec<sent::Sent>,
 }
 
 /// What of the world changed; a tab looks only at what concerns it.
@@ -128,6 +132,7 @@ impl World {
             told: 0,
             tasks: BTreeMap::new(),
             approvals: Vec::new(),
+            sent: Vec::new(),
         }
     }
 
@@ -169,11 +174,12 @@ impl World {
         }
     }
 
-    /// All approvals that wait anywhere, oldest first.
+    /// All approvals that wait anywhere, oldest first; those of machines that are out of reach come last, since nobody can answer them now.
     pub(crate) fn approvals(&self) -> Vec<&Approval> {
         let there = self.pictures.values().flat_map(|picture| picture.approvals.iter());
         let mut all: Vec<_> = self.approvals.iter().chain(there).filter(|approval| approval.state.is_open()).collect();
-        all.sort_by(|a, b| a.asked_at.cmp(&b.asked_at).then_with(|| a.id.cmp(&b.id)));
+        let order = |approval: &Approval| (self.away_since(approval).is_some(), approval.asked_at);
+        all.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.id.cmp(&b.id)));
         all
     }
 

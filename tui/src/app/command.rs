@@ -48,7 +48,10 @@ impl App {
             }
             None => match self.keymap.find(&self.scopes(), press.key) {
                 Some(command) => self.command(command, out),
-                None => out.same = true,
+                None => {
+                    out.same = true;
+                    self.with_tab(self.tab, out, |tab, cx| tab.strayed(cx));
+                }
             },
         }
     }

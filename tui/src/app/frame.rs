@@ -6,7 +6,7 @@ use ratatui::layout::{Position, Rect};
 
 use super::{App, Canvas};
 use crate::{
-    event::NoDaemon,
+    event::{NoDaemon, Now},
     keymap::{Command, Scope},
     look::Role,
     tabs::{TabId, Typing},
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Below this there is only a line that says so.
-pub(crate) const LEAST: (u16, u16) = (40, 10);
+const LEAST: (u16, u16) = (40, 10);
 /// Below this only the open tab has its title.
 const TIGHT: u16 = 76;
 /// From this on titles of tabs are whole.
@@ -23,24 +23,21 @@ const WIDE: u16 = 100;
 /// A key and what it does, for the last row.
 type Hint = (String, &'static str);
 
+/// Whether a window of this size has no room for anything but a line that says so.
+pub(super) const fn is_too_small(size: (u16, u16)) -> bool {
+    size.0 < LEAST.0 || size.1 < LEAST.1
+}
+
 /// Lines of one of Loopsy's messages.
 const LINES: usize = 4;
 
 impl App {
-    /// Draws everything; where the caret is, when somebody types.
-    pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
+    /// Draws everything as it is at this time; where the caret is, when somebody types.
+    pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer, now: Now) -> Option<Position> {
         let area = buf.area;
-        let mut canvas = Canvas {
-            buf,
-            look: &self.look,
-            world: &self.world,
-            keymap: &self.keymap,
-            now: self.now,
-            focused: self.overlays.is_empty(),
-            covered: u16::MAX,
-            caret: None,
-        };
-        if area.width < LEAST.0 || area.height < LEAST.1 {
+        let mut canvas =
+            Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };
+        if is_too_small((area.width, area.height)) {
             self.too_small(area, &mut canvas);
             return None;
         }
@@ -55,8 +52,8 @@ impl App {
             put(canvas.buf, line, at.min(area.width.saturating_sub(keys_wide)), 0, &keys, canvas.look.style(Role::Key));
         }
         let body = self.body();
-        self.tabs[self.tab as usize].view(body, &mut canvas);
         canvas.covered = self.toast_lines(body).iter().fold(body.bottom(), |bottom, (_, lines)| bottom.saturating_sub(lines.len() as u16)).max(body.y);
+        self.tabs[self.tab as usize].view(body, &mut canvas);
         for (index, (_, overlay)) in self.overlays.iter().enumerate() {
             canvas.focused = index + 1 == self.overlays.len();
             canvas.caret = None;
@@ -76,7 +73,7 @@ impl App {
     }
 
     fn too_small(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let waiting = match self.world.approvals().len() {
+        let waiting = match self.world.answerable() {
             0 => None,
             1 => Some("1 approval waits".to_owned()),
             more => Some(format!("{more} approvals wait")),
@@ -86,7 +83,12 @@ impl App {
             .then(|| self.keymap.key_of(&[Scope::Everywhere], Command::Quit))
             .flatten()
             .map(|key| format!("{key} quits"));
-        let more: Vec<String> = waiting.into_iter().chain(quit).collect();
+        // A card that cannot be seen cannot be answered, but it can be left.
+        let close = self.overlays.last().filter(|(_, overlay)| !overlay.is_typing()).and_then(|(_, overlay)| {
+            let key = self.keymap.key_of(&overlay.scopes(), Command::Back)?;
+            Some(format!("{key} closes"))
+        });
+        let more: Vec<String> = waiting.into_iter().chain(quit).chain(close).collect();
         let lines = [format!("{}x{} too small, need {}x{}", area.width, area.height, LEAST.0, LEAST.1), more.join(", ")];
         canvas.buf.set_style(area, canvas.look.screen());
         for (row, line) in (0..area.height).zip(lines) {
@@ -127,7 +129,7 @@ impl App {
             let role = if tab == self.tab { Role::TabOpen } else { Role::Tab };
             end = put(canvas.buf, area, end, 0, &self.tab_text(tab), canvas.look.style(role));
         }
-        let waiting = self.world.approvals().len();
+        let waiting = self.world.answerable();
         let badge = if waiting == 0 { String::new() } else { format!("[!{waiting}] ") };
         let (state, role) = match &self.world.link {
             Link::Up => ("ok", Role::Good),

@@ -3,7 +3,7 @@
 //! What is shown changes only by the person's key. After an answer it stays, with what came of it; the next one comes up when the person asks for it, disarmed.
 //! So a key that was meant for one can never hit another: between any two there is a key that answers nothing, and 0.4 seconds.
 
-use loopsy_shared::api::approvals::{Approval, DecideApproval, GetApproval};
+use loopsy_shared::api::approvals::{Approval, GetApproval};
 use ratatui::layout::Rect;
 
 use super::{Flow, Overlay};
@@ -11,6 +11,7 @@ use crate::{
     app::{Canvas, Cx},
     effect::{Done, Purpose, Timer},
     event::{Event, Now},
+    gate::Gate,
     input::Input,
     keymap::{Command, Scope},
     look::Role,
@@ -20,7 +21,6 @@ use crate::{
 
 mod answer;
 mod draw;
-mod gate;
 mod heard;
 mod item;
 mod page;
@@ -28,9 +28,11 @@ mod page;
 pub(crate) use draw::{summary, tool};
 pub(crate) use item::{is_whole, outcome, zone};
 
-use gate::{ARMS, Answer, Gate};
+use answer::Answer;
 use item::{Item, Key, Mode, Phase, Typing, key_of};
 
+/// How long a card is shown before a key counts, in milliseconds.
+const LOOKS: u64 = 400;
 /// How long an answer may take to be confirmed, in milliseconds.
 const CONFIRMS: u64 = 3000;
 
@@ -47,9 +49,8 @@ pub(crate) struct Review {
     /// What waits, first come first; also the one that is shown, as long as it is shown.
     queue: Vec<Key>,
     item: Item,
-    /// Answers that nobody has confirmed yet.
-    sent: Vec<(Key, DecideApproval)>,
-    gate: Gate,
+    /// For answers, each with the showing that it is for.
+    gate: Gate<(Answer, u64), LOOKS>,
     /// Counts what was shown anew: a key is for one of them.
     showing: u64,
     twice: Option<Twice>,
@@ -57,7 +58,7 @@ pub(crate) struct Review {
 }
 
 impl Review {
-    /// Of the oldest approval that waits anywhere; none when none does.
+    /// Of the oldest approval that waits anywhere, first those that can be answered now; none when none waits.
     pub(crate) fn oldest(world: &World, now: Now) -> Option<Self> {
         let first = (*world.approvals().first()?).clone();
         Some(Self::of(first, world, now))
@@ -71,7 +72,7 @@ impl Review {
             queue.push(key);
         }
         let item = Item::new(approval, world);
-        Self { queue, item, sent: Vec::new(), gate: Gate::default(), showing: 0, twice: None, said: None }
+        Self { queue, item, gate: Gate::default(), showing: 0, twice: None, said: None }
     }
 
     fn place(&self) -> usize {
@@ -85,15 +86,10 @@ impl Review {
     }
 
     /// What is shown is new to the person: no key counts for a while.
-    fn shown_anew(&mut self, cx: &mut Cx<'_>) {
+    fn shown_anew(&mut self) {
         self.showing += 1;
         self.twice = None;
-        self.disarm(cx);
-    }
-
-    fn disarm(&mut self, cx: &mut Cx<'_>) {
         self.gate.disarm();
-        cx.wake(ARMS, Timer::Armed);
     }
 
     /// Reads the item as it is now, whole.
@@ -132,10 +128,8 @@ impl Review {
         let beside = self.item.beside;
         self.item = Item { beside, ..Item::new(approval, cx.world) };
         self.said = None;
-        self.shown_anew(cx);
-        if let Some((_, request)) = self.sent.iter().find(|(known, _)| *known == self.item.key()) {
-            self.item.phase = Phase::Late("It was answered from here before, and nobody has confirmed it.".to_owned(), Box::new(request.clone()));
-        } else if matches!(self.item.phase, Phase::Loading) {
+        self.shown_anew();
+        if matches!(self.item.phase, Phase::Loading) {
             self.ask(cx);
         }
         Flow::Stay
@@ -152,15 +146,14 @@ impl Overlay for Review {
     }
 
     fn opened(&mut self, cx: &mut Cx<'_>) {
-        self.disarm(cx);
+        self.gate.disarm();
         if matches!(self.item.phase, Phase::Loading) {
             self.ask(cx);
         }
     }
 
     fn noticed(&mut self, input: &Input, cx: &mut Cx<'_>) {
-        if self.gate.notice(input, cx.now) {
-            cx.wake(ARMS, Timer::Armed);
+        if self.gate.notice(input, cx) {
             self.say(Role::Warn, "Another key came right after it: nothing was answered.");
         }
     }
@@ -195,9 +188,7 @@ impl Overlay for Review {
         if self.is_done() && matches!(input, Input::Key(_)) {
             return Flow::Close;
         }
-        // Keys that mean nothing here may be a terminal's late reply, with one that means something in it.
-        self.gate.noise(cx.now);
-        cx.wake(ARMS, Timer::Armed);
+        self.gate.noise(cx);
         if matches!(input, Input::Paste(_)) {
             self.say(Role::Warn, "Something was pasted: it was thrown away, and nothing was answered.");
         }
@@ -218,7 +209,7 @@ impl Overlay for Review {
             Event::Answer(answered) => self.answered(answered, cx),
             Event::Did(Done::Text(Purpose::Input, result)) => self.edited(result, cx),
             Event::Woke(Timer::Alone(number)) => {
-                if let Some(answer) = self.gate.fire(*number, self.showing, cx.now) {
+                if let Some((answer, _)) = self.gate.fire(*number, cx.now).filter(|(_, showing)| *showing == self.showing) {
                     self.fire(answer, cx);
                 }
             }
@@ -229,19 +220,29 @@ impl Overlay for Review {
                     self.item.phase = Phase::Late("nobody has confirmed it in 3 seconds.".to_owned(), request.clone());
                 }
             }
-            Event::Woke(Timer::Armed) => {
-                // The status line says when keys count; it was put off when something came in between.
-                if let Some(at) = self.gate.arms_at().filter(|at| cx.now.since < *at) {
-                    cx.wake(at - cx.now.since, Timer::Armed);
-                }
-            }
+            // The status line says when keys count.
+            Event::Woke(Timer::Armed) => self.gate.wake(cx),
             _ => cx.nothing_to_see(),
         }
         Flow::Stay
     }
 
+    fn painted(&mut self, seen: bool, cx: &mut Cx<'_>) {
+        self.gate.painted(seen, cx);
+    }
+
     fn mode(&self) -> &'static str {
         if self.item.typing.is_some() { "INPUT" } else { "REVIEW" }
+    }
+
+    fn hints(&self) -> &'static [(&'static str, &'static str)] {
+        // What is closed takes no answer, and one to a machine that is out of reach would not arrive.
+        match self.item.phase {
+            Phase::Closed(..) if self.queue.len() > 1 => &[("Tab", "next"), ("Esc", "close"), ("v", "raw"), ("y", "copy")],
+            Phase::Closed(..) => &[("Esc", "close"), ("v", "raw"), ("y", "copy")],
+            _ if self.item.away.is_some() && !self.is_typing() => &[("s", "later"), ("Tab", "next"), ("Esc", "close"), ("v", "raw"), ("y", "copy")],
+            _ => &[],
+        }
     }
 
     fn status(&self) -> String {
@@ -258,7 +259,7 @@ impl Review {
     fn other(&mut self, command: Command, cx: &mut Cx<'_>) -> Flow {
         match command {
             Command::Back if matches!(self.item.mode, Mode::Rules(_)) => {
-                self.leave_rules(cx);
+                self.leave_rules();
                 self.say(Role::Info, "No rule was kept, and nothing was answered.");
             }
             Command::Back => return Flow::Close,

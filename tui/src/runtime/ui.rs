@@ -92,6 +92,8 @@ struct Ui {
     aside: Vec<u8>,
     /// The buffer of the next frame.
     frame: Vec<u8>,
+    /// What is on its way is a frame.
+    shows: bool,
     size: (u16, u16),
     resized: bool,
     away: Option<Away>,
@@ -145,6 +147,7 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
         timers: Vec::new(),
         aside: Vec::new(),
         frame: Vec::new(),
+        shows: false,
         size,
         resized: false,
         away: None,
@@ -320,13 +323,19 @@ impl Ui {
                 self.measure();
             }
             frame.extend_from_slice(BEGIN);
-            self.painter.paint(&mut frame, |buffer| self.app.view(buffer));
+            let moment = self.now();
+            self.painter.paint(&mut frame, |buffer| self.app.view(buffer, moment));
             if frame.len() == BEGIN.len() {
                 frame.clear();
             } else {
                 frame.extend_from_slice(FINISH);
             }
             self.pace.drawn(now, !frame.is_empty());
+            self.shows = !frame.is_empty();
+            if !self.shows {
+                // The terminal shows it already.
+                self.painted(true);
+            }
         }
         frame.append(&mut self.aside);
         if frame.is_empty() {
@@ -349,9 +358,18 @@ impl Ui {
     fn written(&mut self, buffer: Vec<u8>, result: &io::Result<()>) {
         self.frame = buffer;
         self.pace.written(self.micros());
-        if result.is_err() {
-            self.end = Some(End::Gone);
+        let shows = std::mem::take(&mut self.shows);
+        match result {
+            Ok(()) if shows => self.painted(true),
+            Ok(()) => {}
+            Err(_) => self.end = Some(End::Gone),
         }
+    }
+
+    /// Tells the app that the terminal shows what was drawn last, or that it shows something else.
+    fn painted(&mut self, seen: bool) {
+        let effects = self.app.painted(seen, self.now());
+        effects.into_iter().for_each(|effect| self.act(effect));
     }
 
     /// Waits for what is on its way, though not for ever.

@@ -9,7 +9,7 @@ use loopsy_shared::{
     api::{
         Scope as Right,
         events::Topic,
-        pairing::{GetPairing, PairingStarted, PairingState, PairingStatus, StartPairing},
+        pairing::{PairingStarted, PairingState, PairingStatus, StartPairing},
     },
     config::DEFAULT_PORT,
     id::NodeId,
@@ -21,6 +21,7 @@ use crate::{
     app::{Canvas, Cx},
     effect::Timer,
     event::Event,
+    gate::Gate,
     input::Input,
     keymap::{Command, Scope},
     widgets::list::List,
@@ -36,20 +37,11 @@ mod tests;
 mod view;
 
 /// Milliseconds that the digits must be in view before a key decides.
-const ARMED: u64 = 1000;
-/// Milliseconds after a key that decides in which nothing else may come.
-const ALONE: u64 = 40;
+const LOOKS: u64 = 1000;
 /// Milliseconds between two questions when the first was answered at once with nothing new, or not at all.
 const BREATH: u64 = 1000;
 /// Wrong codes after which an invite is over.
 const MOST_WRONG: u32 = 3;
-
-/// A decision whose key may turn out not to have come alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Decision {
-    number: u64,
-    same: bool,
-}
 
 /// What a person chose in a form.
 #[derive(Debug, Default)]
@@ -71,17 +63,20 @@ pub(crate) struct Pairing {
     invite: Option<PairingStarted>,
     /// A start or a join that failed: why.
     failed: Option<String>,
-    /// How the daemon is asked: since when, while it has not answered.
-    asked: Option<u64>,
+    /// How the daemon is asked, while it has not answered: since when, and after which change.
+    asked: Option<(u64, Option<u64>)>,
+    /// Another daemon may run now: what is known is of no use before it has said how things are.
+    anew: bool,
     /// Why it did not answer.
     lost: Option<String>,
     /// When the daemon is asked again.
     ask_at: Option<u64>,
     /// When the seconds are shown anew.
     tick_at: Option<u64>,
-    /// The digits that are compared, and since when they are in view.
-    compared: Option<(String, Option<u64>)>,
-    decision: Option<Decision>,
+    /// The digits that are compared.
+    compared: Option<String>,
+    /// For keys that say whether they are the same.
+    gate: Gate<bool, LOOKS>,
     /// What this screen's person said, until the daemon says the same.
     decided: Option<bool>,
     words: bool,
@@ -150,13 +145,13 @@ impl Tab for Pairing {
     fn act(&mut self, command: Command, cx: &mut Cx<'_>) {
         let comparing = self.is_comparing();
         match command {
-            Command::Same if comparing => self.decide(true, cx.alone, cx),
-            Command::Different if comparing => self.decide(false, cx.alone, cx),
+            Command::Same if comparing => self.decide(true, cx),
+            Command::Different if comparing => self.decide(false, cx),
             Command::Words if comparing => self.words = !self.words,
             Command::Type if comparing && self.type_code => self.typing = true,
             Command::Leave => self.typing = false,
             Command::Copy => {
-                let digits = self.compared.as_ref().map(|(digits, _)| big::spaced(digits));
+                let digits = self.compared.as_deref().map(big::spaced);
                 if let Some(text) = digits.filter(|_| comparing).or_else(|| self.command(cx.world)) {
                     cx.copy(text);
                 }
@@ -191,21 +186,25 @@ impl Tab for Pairing {
         }
     }
 
-    fn noticed(&mut self, _input: &Input, cx: &mut Cx<'_>) {
-        if self.decision.take().is_some() {
+    fn noticed(&mut self, input: &Input, cx: &mut Cx<'_>) {
+        if self.gate.notice(input, cx) {
             cx.note("Something else came right after the key, so it does not count. Press it alone.");
         }
+    }
+
+    fn strayed(&mut self, cx: &mut Cx<'_>) {
+        self.gate.noise(cx);
+    }
+
+    fn painted(&mut self, seen: bool, cx: &mut Cx<'_>) {
+        self.gate.painted(seen, cx);
     }
 
     fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
         self.front = front;
         self.type_code = cx.settings.type_code;
-        self.decision = None;
-        if let Some((_, since)) = &mut self.compared {
-            *since = None;
-        }
+        self.gate.disarm();
         self.typing = front && self.type_code && self.is_comparing();
-        self.arm(cx);
         self.tick(cx);
         self.ask(cx);
     }
@@ -219,13 +218,16 @@ impl Tab for Pairing {
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
         self.type_code = cx.settings.type_code;
         match news {
-            News::All | News::Link => self.ask(cx),
-            // Somebody began a pairing, here or on the other machine.
-            News::Topic(Topic::Pairing) if self.asked.is_none() && cx.world.is_up() => {
-                self.asked = Some(cx.now.since);
-                let after = None;
-                cx.call(None, GetPairing { after });
+            News::All => {
+                // What the daemon counts begins anew with it: what it is asked now is not about a change, and what was asked before counts no more.
+                self.anew = true;
+                self.asked = None;
+                self.gate.disarm();
+                self.ask(cx);
             }
+            News::Link => self.ask(cx),
+            // Somebody began a pairing, here or on the other machine.
+            News::Topic(Topic::Pairing) if self.asked.is_none() && cx.world.is_up() => self.ask_after(None, cx),
             _ => {}
         }
     }
@@ -234,6 +236,7 @@ impl Tab for Pairing {
         match event {
             Event::Answer(answered) => self.got(answered, cx),
             Event::Woke(Timer::Alone(number)) => self.decided(*number, cx),
+            Event::Woke(Timer::Armed) => self.gate.wake(cx),
             Event::Woke(Timer::Second) => {
                 if self.ask_at.is_some_and(|at| at <= cx.now.since) {
                     self.ask_at = None;

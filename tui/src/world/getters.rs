@@ -9,6 +9,7 @@ use loopsy_shared::{
     },
     id::NodeId,
     text::inert,
+    time::Millis,
 };
 
 use super::{Link, World};
@@ -54,6 +55,16 @@ impl World {
     /// Tasks of a node that have not ended.
     pub(crate) fn running_on(&self, node: Option<&NodeId>) -> usize {
         self.tasks_of(node).filter(|task| !task.status.is_ended()).count()
+    }
+
+    /// Since when the machine that asks this is out of reach, so that no answer would arrive there; none when it is not.
+    pub(crate) fn away_since(&self, approval: &Approval) -> Option<Millis> {
+        self.pictures.get(&approval.node_id).filter(|picture| picture.stale).map(|picture| picture.since)
+    }
+
+    /// How many approvals wait that can be answered now.
+    pub(crate) fn answerable(&self) -> usize {
+        self.approvals().into_iter().filter(|approval| self.away_since(approval).is_none()).count()
     }
 
     /// Approvals of a node that wait.

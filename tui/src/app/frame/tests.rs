@@ -219,7 +219,7 @@ fn every_cell_has_the_ground() {
             harness.keys(keys);
             harness.event(Event::Resize(80, 24));
             let mut buf = Buffer::empty(Rect::new(0, 0, 80, 24));
-            harness.app.view(&mut buf);
+            harness.app.view(&mut buf, harness.now);
             for (at, cell) in buf.content.iter().enumerate() {
                 // The second half of a wide character is never told to the terminal.
                 if at > 0 && crate::widgets::text::width(buf.content[at - 1].symbol()) == 2 {

@@ -4,16 +4,39 @@ use loopsy_shared::api::approvals::{DecideApproval, Decision};
 
 use super::{
     CONFIRMS, Review, Twice,
-    gate::{ALONE, ARMS, Answer, Refused},
     item::{Mode, Phase, Typing},
 };
 use crate::{
-    app::{Cx, LEAST},
+    app::Cx,
     effect::{Effect, Purpose, Timer},
+    gate::Refused,
     input::Input,
     look::Role,
     widgets::field::{Field, Outcome},
 };
+
+/// A key that means an answer, or leads to one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Answer {
+    /// Yes, once.
+    Allow,
+    /// Yes, and keep a rule.
+    Always,
+    /// This rule, or this choice of a question.
+    Digit(usize),
+    /// No.
+    Deny,
+    /// No, with a reason.
+    Reason,
+    /// No, with the reason that was typed.
+    Say,
+    /// No, and stop.
+    Stop,
+    /// Change the input.
+    Edit,
+    /// Send the same again.
+    Again,
+}
 
 impl Review {
     /// A key that would be an answer, or lead to one.
@@ -29,9 +52,12 @@ impl Review {
             // Nothing can be answered; the line below the card says why.
             _ => return,
         }
-        if is_too_small(cx) {
+        if cx.settings.is_too_small() {
             // Nothing of it is on the screen.
-            return self.disarm(cx);
+            return self.gate.disarm();
+        }
+        if let Some(why) = self.item.why_away(cx.world, cx.now.wall) {
+            return self.say(Role::Bad, format!("{why} Nothing was answered."));
         }
         if !cx.world.is_up() {
             return self.say(Role::Bad, "The daemon of this machine does not answer: nothing can be answered now.");
@@ -39,25 +65,20 @@ impl Review {
         if self.twice.is_some_and(|twice| !matches!((twice, answer), (Twice::Allow, Answer::Allow) | (Twice::Always, Answer::Always))) {
             self.twice = None;
         }
-        let number = cx.number();
-        match self.gate.take(answer, self.showing, number, cx.now) {
-            Ok(()) => cx.wake(ALONE, Timer::Alone(number)),
-            Err(why) => {
-                cx.wake(ARMS, Timer::Armed);
-                let twice = self.twice;
-                match why {
-                    Refused::Soon => self.say(Role::Warn, "Too soon: a key counts when this was before your eyes for a moment. Nothing was answered."),
-                    Refused::Bunch => self.say(Role::Warn, "Several keys came at once, as when something is pasted: nothing was answered."),
-                }
-                self.twice = twice.filter(|_| why == Refused::Soon);
+        if let Err(why) = self.gate.take((answer, self.showing), cx) {
+            let twice = self.twice;
+            match why {
+                Refused::Soon => self.say(Role::Warn, "Too soon: a key counts when this was before your eyes for a moment. Nothing was answered."),
+                Refused::Bunch => self.say(Role::Warn, "Several keys came at once, as when something is pasted: nothing was answered."),
             }
+            self.twice = twice.filter(|_| why == Refused::Soon);
         }
     }
 
     /// The key stayed alone: it counts.
     pub(super) fn fire(&mut self, answer: Answer, cx: &mut Cx<'_>) {
-        if is_too_small(cx) {
-            return self.disarm(cx);
+        if cx.settings.is_too_small() || self.item.away.is_some() {
+            return self.gate.disarm();
         }
         match (&self.item.phase, answer) {
             (Phase::Late(_, request), Answer::Again) => {
@@ -73,13 +94,13 @@ impl Review {
                 (Answer::Digit(index), _) if index < self.item.approval.suggestions.len() => {
                     self.item.mode = Mode::Rules(Some(index));
                     self.item.version += 1;
-                    self.disarm(cx);
+                    self.gate.disarm();
                     return self.say(Role::Warn, format!("w again keeps rule {} and allows this. Esc keeps none.", index + 1));
                 }
                 (Answer::Always, Some(index)) => return self.always(index, cx),
                 (Answer::Always | Answer::Digit(_), _) => return self.say(Role::Warn, "A digit chooses the rule to keep. Esc keeps none."),
                 _ => {
-                    self.leave_rules(cx);
+                    self.leave_rules();
                     return self.say(Role::Info, "No rule was kept, and nothing was answered.");
                 }
             }
@@ -87,13 +108,13 @@ impl Review {
         match answer {
             Answer::Digit(index) => self.choice(index),
             Answer::Allow => self.allow(cx),
-            Answer::Always => self.choose(cx),
+            Answer::Always => self.choose(),
             Answer::Deny => self.send(self.item.decide(Decision::Deny, None, None), cx),
             Answer::Stop => self.send(self.item.decide(Decision::Stop, None, None), cx),
             Answer::Reason => self.item.typing = Some(Typing { question: None, field: Field::line(), showing: self.showing }),
             Answer::Say => {
                 let text = self.item.typing.take().map(|mut typing| typing.field.take_text()).unwrap_or_default();
-                self.disarm(cx);
+                self.gate.disarm();
                 if text.trim().is_empty() {
                     return self.say(Role::Info, "No reason was typed, and nothing was answered. d denies without one.");
                 }
@@ -121,13 +142,13 @@ impl Review {
         if unseen > 0 && self.twice != Some(Twice::Allow) {
             self.say(Role::Warn, format!("{} not seen. a again allows it unread; j and PgDn read on.", lines(unseen)));
             self.twice = Some(Twice::Allow);
-            return self.disarm(cx);
+            return self.gate.disarm();
         }
         self.send(self.item.decide(Decision::Allow, None, None), cx);
     }
 
     /// Shows the rules that could be kept.
-    fn choose(&mut self, cx: &mut Cx<'_>) {
+    fn choose(&mut self) {
         if self.item.approval.suggestions.is_empty() {
             return self.say(Role::Info, "The agent offers no rule to keep. a allows this once.");
         }
@@ -138,11 +159,11 @@ impl Review {
         if unseen > 0 && self.twice != Some(Twice::Always) {
             self.say(Role::Warn, format!("{} not seen. w again goes on to the rules; j and PgDn read on.", lines(unseen)));
             self.twice = Some(Twice::Always);
-            return self.disarm(cx);
+            return self.gate.disarm();
         }
         self.item.mode = Mode::Rules(None);
         self.item.version += 1;
-        self.disarm(cx);
+        self.gate.disarm();
         self.say(Role::Warn, "Which rule is kept? A digit chooses it, then w confirms. Esc keeps none.");
     }
 
@@ -151,22 +172,20 @@ impl Review {
         if unseen > 0 && self.twice != Some(Twice::Always) {
             self.say(Role::Warn, format!("{} of the rules not seen. w again keeps rule {} unread; j and PgDn read on.", lines(unseen), index + 1));
             self.twice = Some(Twice::Always);
-            return self.disarm(cx);
+            return self.gate.disarm();
         }
         self.send(self.item.decide(Decision::Always, None, Some(index)), cx);
     }
 
-    pub(super) fn leave_rules(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn leave_rules(&mut self) {
         self.item.mode = Mode::Card;
         self.item.version += 1;
-        self.disarm(cx);
+        self.gate.disarm();
     }
 
     /// To the local daemon, which passes on what is for a peer.
     fn send(&mut self, request: DecideApproval, cx: &mut Cx<'_>) {
-        let (number, key) = (cx.number(), self.item.key());
-        self.sent.retain(|(known, _)| *known != key);
-        self.sent.push((key, request.clone()));
+        let number = cx.number();
         self.item.mode = Mode::Card;
         self.item.version += 1;
         self.item.phase = Phase::Sending(number, Box::new(request.clone()));
@@ -182,19 +201,19 @@ impl Review {
         match (typing.field.take(input), typing.question) {
             (Outcome::Leave, _) => {
                 self.item.typing = None;
-                self.disarm(cx);
+                self.gate.disarm();
                 self.say(Role::Info, "Nothing was answered.");
             }
             (Outcome::Submit, _) if typing.showing != self.showing => {
                 self.item.typing = None;
-                self.disarm(cx);
+                self.gate.disarm();
                 self.say(Role::Warn, "This changed while you typed: nothing was answered.");
             }
             (Outcome::Submit, None) => self.press(Answer::Say, cx),
             (Outcome::Submit, Some(index)) => {
                 let text = typing.field.take_text();
                 self.item.typing = None;
-                self.disarm(cx);
+                self.gate.disarm();
                 if !text.trim().is_empty() {
                     self.item.answer(index, text.trim().to_owned(), false);
                 }
@@ -223,11 +242,6 @@ impl Review {
             None => self.say(Role::Info, "There is no such choice."),
         }
     }
-}
-
-/// Whether the window has no room for anything but a line that says so.
-const fn is_too_small(cx: &Cx<'_>) -> bool {
-    cx.settings.size.0 < LEAST.0 || cx.settings.size.1 < LEAST.1
 }
 
 /// `1 line was`, `35 lines were`.

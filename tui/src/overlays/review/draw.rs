@@ -52,7 +52,7 @@ impl Review {
             self.item.now().draw(|| self.item.doc(now, ascii), size, &self.item.title(), room, counts, canvas);
         }
         let open = matches!(self.item.phase, Phase::Open | Phase::Late(..) | Phase::Failed(_));
-        self.gate.drawn(counts && open, canvas.now);
+        self.gate.drawn(counts && open && self.item.away.is_none(), canvas.now);
         let mut row = room.height;
         if let Some(typing) = &self.item.typing {
             let label = if typing.question.is_some() { "Answer: " } else { "Reason: " };
@@ -103,7 +103,10 @@ impl Review {
             };
             (Role::Faint, text.to_owned())
         });
-        self.said.clone().into_iter().chain(phase).chain(typing).collect()
+        let open = matches!(self.item.phase, Phase::Open | Phase::Loading | Phase::Late(..) | Phase::Failed(_));
+        let away = self.item.why_away(canvas.world, canvas.now.wall).filter(|why| open && !self.said.as_ref().is_some_and(|(_, said)| said.starts_with(why)));
+        let away = away.map(|why| (Role::Bad, why));
+        self.said.clone().into_iter().chain(away).chain(phase).chain(typing).collect()
     }
 
     /// The keys that lead on, when there is nothing to say.
@@ -122,7 +125,10 @@ impl Review {
         let at = (self.place() + 1) % self.queue.len().max(1);
         let key = self.queue.get(at).filter(|key| **key != self.item.key())?;
         let next = canvas.world.approvals().into_iter().find(|approval| key_of(approval) == *key)?;
-        Some(format!("next  {}  {}  {}  {}  {}", at + 1, tool(next), inert(&next.node), summary(next), minute(next.asked_at, canvas.now.wall)))
+        Some(
+            format!("next  {}  {}  {}  {}  {}", at + 1, tool(next), inert(&next.node), summary(next), minute(next.asked_at, canvas.now.wall))
+                + if canvas.world.away_since(next).is_some() { "  out of reach" } else { "" },
+        )
     }
 
     /// What answers are bound to, and whether keys count.
@@ -135,12 +141,14 @@ impl Review {
             _ => "not known".to_owned(),
         };
         let id: String = approval.id.as_str().chars().take(4).collect();
+        let away = self.item.away.map(|since| format!("{} away since {}", fit(&visible(&approval.node), 24), minute(since, since)));
         let keys = match &self.item.phase {
+            Phase::Sending(..) => "sending",
+            Phase::Closed(..) => "closed",
+            _ if away.is_some() => away.as_deref().unwrap_or_default(),
             Phase::Open | Phase::Late(..) | Phase::Failed(_) if self.gate.armed() => "keys armed",
             Phase::Open | Phase::Late(..) | Phase::Failed(_) => "wait",
             Phase::Loading => "loading",
-            Phase::Sending(..) => "sending",
-            Phase::Closed(..) => "closed",
         };
         format!("{place} | {keys} | bound to {}-{id} sha256 {hash}", approval.task_id.short())
     }

@@ -27,6 +27,12 @@ impl Review {
             }
         }
         let now = open.into_iter().find(|approval| key_of(approval) == shown);
+        let away = now.and_then(|now| world.away_since(now));
+        if std::mem::replace(&mut self.item.away, away) != away {
+            self.gate.disarm();
+            // It may have been about that.
+            self.said = None;
+        }
         match (now, &self.item.phase) {
             (Some(now), Phase::Loading | Phase::Failed(_) | Phase::Open | Phase::Closed(None, _)) if is_whole(now) => self.content(now.clone(), cx),
             // Too large for the stream: only the node itself knows whether it changed.
@@ -47,7 +53,7 @@ impl Review {
                 let known = self.said.take();
                 self.item.replace(now, cx.world);
                 self.said = known;
-                self.shown_anew(cx);
+                self.shown_anew();
             }
             Phase::Open if !differs(&self.item.approval, &now) => {
                 // Only how it waits changed: the same is to be judged.
@@ -56,7 +62,7 @@ impl Review {
             }
             Phase::Open | Phase::Closed(..) => {
                 self.item.replace(now, cx.world);
-                self.shown_anew(cx);
+                self.shown_anew();
                 self.say(Role::Warn, "This changed since you saw it: read it again from the start.");
             }
             Phase::Sending(..) | Phase::Late(..) => {}
@@ -65,8 +71,6 @@ impl Review {
 
     /// It is no longer open.
     fn close(&mut self, how: Option<Approval>, here: bool) {
-        let key = self.item.key();
-        self.sent.retain(|(known, _)| *known != key);
         self.gate.disarm();
         self.showing += 1;
         self.twice = None;
@@ -79,7 +83,7 @@ impl Review {
 
     pub(super) fn answered(&mut self, answered: &Answered, cx: &mut Cx<'_>) {
         match (&answered.request, &answered.result) {
-            (Request::DecideApproval(request), result) => self.confirmed(request, result, cx),
+            (Request::DecideApproval(request), result) => self.confirmed(answered, request, result, cx),
             (Request::GetApproval(request), result) if request.id == self.item.approval.id => {
                 self.read(result, cx);
             }
@@ -88,12 +92,11 @@ impl Review {
     }
 
     /// What came of an answer.
-    fn confirmed(&mut self, request: &DecideApproval, result: &Result<Got, Failure>, cx: &mut Cx<'_>) {
+    fn confirmed(&mut self, answered: &Answered, request: &DecideApproval, result: &Result<Got, Failure>, cx: &mut Cx<'_>) {
         let shown = request.id == self.item.approval.id;
         let waits = matches!(&self.item.phase, Phase::Sending(_, sent) | Phase::Late(_, sent) if shown && sent.id == request.id);
         match result {
             Ok(Got::DecideApproval(now)) => {
-                self.sent.retain(|((_, id), _)| *id != request.id);
                 if !shown {
                     return cx.note(format!("{}: {}", now.tool, item::outcome(Some(now), cx.now.wall)));
                 }
@@ -103,19 +106,15 @@ impl Review {
                 if now.state.is_open() {
                     self.item.phase = Phase::Open;
                     self.content((**now).clone(), cx);
-                    self.shown_anew(cx);
+                    self.shown_anew();
                     return self.say(Role::Warn, "The daemon took the answer, and the agent still waits. Look at it again.");
                 }
                 self.close(Some((**now).clone()), true);
             }
             Ok(_) => {}
             Err(failure) => {
-                let unknown = failure.status.is_none();
-                if !unknown {
-                    self.sent.retain(|((_, id), _)| *id != request.id);
-                }
                 if !shown {
-                    return cx.bad(format!("An answer did not count: {}", failure.message));
+                    return cx.world.told_failure(answered).into_iter().for_each(|text| cx.bad(text));
                 }
                 if !waits {
                     return;
@@ -125,13 +124,13 @@ impl Review {
                     Some(409 | 404) => {
                         // What it is now decides what to say; until then nothing can be answered.
                         self.item.phase = Phase::Loading;
-                        self.shown_anew(cx);
+                        self.shown_anew();
                         self.say(Role::Bad, failure.message.clone());
                         self.ask(cx);
                     }
                     Some(_) => {
                         self.item.phase = Phase::Open;
-                        self.shown_anew(cx);
+                        self.shown_anew();
                         self.say(Role::Bad, format!("Nothing was answered: {}", failure.message));
                     }
                 }
@@ -172,7 +171,7 @@ impl Review {
         if showing != self.showing || !matches!(self.item.phase, Phase::Open) {
             return self.say(Role::Warn, "This changed while you edited: what you wrote was not taken.");
         }
-        self.shown_anew(cx);
+        self.shown_anew();
         match result {
             Err(why) => self.say(Role::Bad, why.clone()),
             Ok(None) => self.say(Role::Info, "The input is as it was."),

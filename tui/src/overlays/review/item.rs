@@ -13,8 +13,11 @@ use serde_json::Value;
 use super::page::{Beside, Doc, Page};
 use crate::{
     card::{self, DiffRow, Entry, Part, Signs, Tone, clock, diff_rows, span, visible, who},
-    widgets::{field::Field, text::fit},
-    world::{TaskKey, World},
+    widgets::{
+        field::Field,
+        text::{fit, minute},
+    },
+    world::{TaskKey, World, word},
 };
 
 /// An approval anywhere.
@@ -70,6 +73,8 @@ pub(super) struct Item {
     pub(super) phase: Phase,
     /// Where it comes from, for people.
     pub(super) place: String,
+    /// Since when the machine that asks it is out of reach.
+    pub(super) away: Option<Millis>,
     /// The input as the person changed it.
     pub(super) edited: Option<Value>,
     /// The editor is open, for this showing of the item.
@@ -100,9 +105,18 @@ pub(super) fn differs(a: &Approval, b: &Approval) -> bool {
 
 impl Item {
     pub(super) fn new(approval: Approval, world: &World) -> Self {
-        let phase = if is_whole(&approval) { Phase::Open } else { Phase::Loading };
+        let phase = match world.sent(&approval) {
+            Some(sent) => {
+                let why =
+                    format!("you answered it with {} at {}, and nobody has confirmed that.", word(sent.request.decision), clock(sent.at, sent.at, &zone()));
+                Phase::Late(why, Box::new(sent.request.clone()))
+            }
+            None if is_whole(&approval) => Phase::Open,
+            None => Phase::Loading,
+        };
         Self {
             place: place(&approval, world),
+            away: world.away_since(&approval),
             approval,
             phase,
             edited: None,
@@ -121,6 +135,12 @@ impl Item {
 
     pub(super) fn key(&self) -> Key {
         key_of(&self.approval)
+    }
+
+    /// Why no answer would arrive where it is asked.
+    pub(super) fn why_away(&self, world: &World, now: Millis) -> Option<String> {
+        let since = minute(self.away?, now);
+        Some(format!("{} cannot reach {} since {since}: an answer would not arrive.", visible(world.here()), visible(&self.approval.node)))
     }
 
     /// Everything begins anew, but what the person is typing stays before them.

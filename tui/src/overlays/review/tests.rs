@@ -40,11 +40,13 @@ struct Desk {
     size: (u16, u16),
     sent: Vec<Value>,
     shown: String,
+    /// Frames are on their way for ever, until one [arrives](Self::arrives).
+    slow: bool,
 }
 
 impl Desk {
     fn new(snapshot: Value) -> Self {
-        Self { harness: Harness::with(snapshot), timers: Vec::new(), size: (80, 24), sent: Vec::new(), shown: String::new() }
+        Self { harness: Harness::with(snapshot), timers: Vec::new(), size: (80, 24), sent: Vec::new(), shown: String::new(), slow: false }
     }
 
     fn only(approval: Value) -> Self {
@@ -63,6 +65,9 @@ impl Desk {
     /// Takes what is to be done into account, and draws.
     fn settle(&mut self, from: usize) {
         let now = self.harness.now.since;
+        let (columns, rows) = self.size;
+        let screen = if self.slow { self.harness.draw(columns, rows) } else { self.harness.screen(columns, rows) };
+        self.shown = screen.split("\n---\n").next().unwrap_or_default().to_owned();
         for effect in self.harness.effects.iter().skip(from) {
             match effect {
                 Effect::Wake(after, timer) => self.timers.push((now + after, *timer)),
@@ -73,8 +78,17 @@ impl Desk {
                 _ => {}
             }
         }
-        let (columns, rows) = self.size;
-        self.shown = self.harness.text(columns, rows);
+    }
+
+    /// What was drawn last is on the terminal.
+    fn arrives(&mut self) {
+        let from = self.harness.effects.len();
+        self.harness.painted();
+        for effect in self.harness.effects.iter().skip(from) {
+            if let Effect::Wake(after, timer) = effect {
+                self.timers.push((self.harness.now.since + after, *timer));
+            }
+        }
     }
 
     fn event(&mut self, event: Event) {

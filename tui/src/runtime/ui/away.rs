@@ -48,6 +48,7 @@ impl Ui {
             self.aside.extend_from_slice(terminal::MOUSE_ON);
         }
         self.resized = true;
+        self.painted(false);
         self.painter.forget();
         self.pace.touch();
         self.reader.resume();

@@ -24,6 +24,8 @@ pub(super) struct Ask {
     pub(super) head: String,
     pub(super) task: String,
     pub(super) at: Millis,
+    /// Since when the machine that asks is out of reach.
+    pub(super) away: Option<Millis>,
     /// The first line of what is asked.
     pub(super) what: String,
     pub(super) cwd: String,
@@ -45,6 +47,7 @@ impl Ask {
             head,
             task: approval.task_id.short().to_owned(),
             at: approval.asked_at,
+            away: world.away_since(approval),
             what: first_line(&what(approval)),
             cwd: approval.cwd.clone(),
             diff: approval.diff.as_deref().map(counts),

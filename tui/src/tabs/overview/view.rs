@@ -193,6 +193,10 @@ fn node_cell(tab: &Overview, world: &World, id: Option<&NodeId>, column: &str, w
             }
         },
         _ => match (down, standing, world.waiting_on(id)) {
+            // What cannot be answered now needs nobody yet.
+            (_, _, waiting) if waiting > 0 && id.and_then(|id| world.pictures.get(id)).is_some_and(|picture| picture.stale) => {
+                styled(format!("(!{waiting})"), Role::Faint)
+            }
             (_, _, waiting) if waiting > 0 => styled(format!("!{waiting}"), Role::Badge),
             (Some(_), Some(standing), _) if wide => styled(standing.words(), standing.role()),
             _ => cell(""),
@@ -219,7 +223,13 @@ fn tasks(world: &World, id: Option<&NodeId>) -> Cell {
 }
 
 fn needs(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
-    let title = tab.needs.title(&if tab.asks.is_empty() { "Needs you".to_owned() } else { format!("Needs you ({})", tab.asks.len()) });
+    let away = tab.asks.iter().filter(|ask| ask.away.is_some()).count();
+    let title = tab.needs.title(&match (tab.asks.len() - away, away) {
+        (0, 0) => "Needs you".to_owned(),
+        (now, 0) => format!("Needs you ({now})"),
+        (0, away) => format!("Needs you ({away} away)"),
+        (now, away) => format!("Needs you ({now}, {away} away)"),
+    });
     let note = pane::note(if alone { "Tab: activity, machines" } else { "" }, canvas);
     let focused = tab.pane == Pane::Needs;
     let inside = Frame { title: &title, note: &note, focused, input: false }.draw(area, canvas);
@@ -240,12 +250,17 @@ fn needs(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
         let style = match (chosen && focused && canvas.focused, chosen) {
             (true, _) => canvas.look.style(Role::Selection),
             (false, true) => canvas.look.style(Role::SelectionFaint),
+            // Nobody can answer it now.
+            _ if ask.away.is_some() => canvas.look.style(Role::Faint),
             _ => canvas.look.style(Role::Strong),
         };
         if chosen {
             canvas.buf.set_style(Rect { height: 1, ..place }, style);
         }
-        let time = minute(ask.at, canvas.now.wall);
+        let time = match ask.away {
+            Some(since) => format!("away {}", minute(since, canvas.now.wall)),
+            None => minute(ask.at, canvas.now.wall),
+        };
         let room = usize::from(place.width).saturating_sub(width(&time) + 3);
         let task = if place.width >= 36 { format!(" task {}", ask.task) } else { String::new() };
         let number = format!("{}{}", if chosen { ">" } else { " " }, at + 1);
@@ -253,7 +268,8 @@ fn needs(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
         put(canvas.buf, place, place.width.saturating_sub(width(&time) as u16 + 1), 0, &time, style);
         let diff = ask.diff.map(|(added, removed)| format!("  +{added} -{removed}")).unwrap_or_default();
         let what = fit(&ask.what, usize::from(place.width).saturating_sub(5 + diff.len()));
-        let at = put(canvas.buf, place, 3, 1, &what, canvas.look.style(Role::Text));
+        let text = if ask.away.is_some() { Role::Faint } else { Role::Text };
+        let at = put(canvas.buf, place, 3, 1, &what, canvas.look.style(text));
         put(canvas.buf, place, at, 1, &diff, canvas.look.style(Role::Info));
         if lines > 3 {
             put(canvas.buf, place, 3, 2, &fit(&format!("in {}", ask.cwd), usize::from(place.width).saturating_sub(4)), canvas.look.style(Role::Faint));

@@ -16,9 +16,14 @@ impl Pairing {
         if self.asked.is_some() || !cx.world.is_up() || !(self.front || self.is_active()) {
             return;
         }
-        self.asked = Some(cx.now.since);
+        let after = self.status.as_ref().map(|status| status.change).filter(|_| !self.anew);
+        self.ask_after(after, cx);
+    }
+
+    /// Asks how far the pairing is: at once, or when something was changed after this.
+    pub(super) fn ask_after(&mut self, after: Option<u64>, cx: &mut Cx<'_>) {
+        self.asked = Some((cx.now.since, after));
         self.ask_at = None;
-        let after = self.status.as_ref().map(|status| status.change);
         cx.call(None, GetPairing { after });
     }
 
@@ -33,9 +38,10 @@ impl Pairing {
         let was_active = self.is_active();
         let peer = status.peer.as_ref().map_or_else(|| "The other machine".to_owned(), |peer| format!("`{}`", peer.hostname));
         let digits = status.sas.clone().filter(|_| status.active && status.state == Some(PairingState::KeyExchanged));
-        if digits.as_ref() != self.compared.as_ref().map(|(digits, _)| digits) {
-            self.compared = digits.map(|digits| (digits, None));
-            (self.decision, self.decided) = (None, None);
+        if digits != self.compared {
+            self.compared = digits;
+            self.gate.disarm();
+            self.decided = None;
             self.digits.clear();
             self.typing = self.compared.is_some() && self.type_code;
             if self.compared.is_some() && !self.front {
@@ -43,7 +49,8 @@ impl Pairing {
             }
         }
         if !status.active || status.answered.is_some() {
-            (self.decision, self.decided, self.typing) = (None, None, false);
+            self.gate.disarm();
+            (self.decided, self.typing) = (None, false);
         }
         if status.active {
             self.failed = None;
@@ -63,15 +70,19 @@ impl Pairing {
             self.invite = None;
         }
         self.status = Some(status);
-        self.arm(cx);
         self.tick(cx);
     }
 
     pub(super) fn got(&mut self, answered: &Answered, cx: &mut Cx<'_>) {
         match (&answered.request, &answered.result) {
+            // Asked before that was of use no more.
+            (Request::GetPairing(request), _) if self.asked.is_none_or(|(_, after)| after != request.after) => cx.nothing_to_see(),
             (Request::GetPairing(request), Ok(Answer::GetPairing(status))) => {
-                let began = self.asked.take().unwrap_or_default();
+                let began = self.asked.take().map_or(0, |(began, _)| began);
                 self.lost = None;
+                if std::mem::take(&mut self.anew) && self.is_active() && !status.active && status.outcome.is_none() {
+                    cx.note("The pairing that was under way is over: the daemon was started again, and knows nothing of it. Nothing was stored here.");
+                }
                 let nothing_new = request.after == Some(status.change);
                 self.take((**status).clone(), cx);
                 if nothing_new {
@@ -113,10 +124,7 @@ impl Pairing {
             (Request::ConfirmPairing(request), Err(failure)) => {
                 self.decided = None;
                 // The second begins again: nobody is to be surprised by a key that counts now.
-                if let Some((_, since)) = &mut self.compared {
-                    *since = None;
-                }
-                self.arm(cx);
+                self.gate.disarm();
                 let what = if request.confirmed == Some(true) { "Your yes" } else { "Your no" };
                 cx.bad(format!("{what} did not reach the daemon: {} Press the key again.", failure.message));
                 self.ask(cx);

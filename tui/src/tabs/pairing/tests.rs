@@ -51,6 +51,7 @@ fn at_pairing(mut harness: Harness) -> Harness {
 fn at_compare(mut harness: Harness) -> Harness {
     harness = at_pairing(harness);
     harness.answer("GetPairing", Ok(status(comparing(5))));
+    harness.screen(80, 24);
     harness
 }
 
@@ -90,13 +91,25 @@ fn m_says_yes_once_it_is_armed_and_alone() {
     together(&mut harness, "m");
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "not alone");
+    harness.later(400);
     harness.keys("enter");
     harness.event(Event::Input(Input::Paste("m".to_owned())));
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "Enter and pastes mean nothing");
+    harness.later(400);
     harness.keys("m j");
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "something came right after it");
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "it has not been quiet since then");
+    harness.later(400);
+    harness.keys(";");
+    harness.later(300);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "a key that means nothing may be of a terminal's late reply");
+    harness.later(400);
     harness.keys("m");
     assert_eq!(said(&mut harness), [], "it waits for what may come after it");
     alone(&mut harness);
@@ -131,7 +144,9 @@ fn x_says_no() {
 fn what_is_not_in_view_is_not_armed() {
     let mut harness = at_compare(Harness::typical());
     harness.later(5000);
-    harness.keys("1 7 m");
+    harness.keys("1 7");
+    harness.screen(80, 24);
+    harness.keys("m");
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "the second begins again when it comes into view");
     // Other digits begin it anew too.
@@ -139,6 +154,7 @@ fn what_is_not_in_view_is_not_armed() {
     let mut other = comparing(6);
     other["sas"] = json!("000111");
     harness.answer("GetPairing", Ok(status(other)));
+    harness.screen(80, 24);
     harness.keys("m");
     alone(&mut harness);
     assert_eq!(said(&mut harness), []);
@@ -150,6 +166,70 @@ fn what_is_not_in_view_is_not_armed() {
     harness.answer("GetPairing", Ok(status(other)));
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "the digits changed under the key");
+}
+
+#[test]
+fn the_second_begins_when_the_terminal_shows_the_digits() {
+    // On their way to a slow terminal.
+    let mut harness = at_pairing(Harness::typical());
+    harness.answer("GetPairing", Ok(status(comparing(5))));
+    harness.draw(80, 24);
+    harness.later(5000);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "nobody has seen them");
+    harness.painted();
+    harness.later(1000);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [Some(true)]);
+    // Help lies over them.
+    let mut harness = at_pairing(Harness::typical());
+    harness.keys("?");
+    harness.answer("GetPairing", Ok(status(comparing(5))));
+    harness.screen(80, 24);
+    harness.later(5000);
+    harness.keys("esc");
+    harness.screen(80, 24);
+    harness.later(500);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "they were covered");
+    // The window has no room for them.
+    let mut harness = at_pairing(Harness::typical());
+    harness.answer("GetPairing", Ok(status(comparing(5))));
+    harness.screen(30, 8);
+    harness.later(5000);
+    harness.screen(80, 24);
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "there was no room for them");
+}
+
+#[test]
+fn another_daemon_is_asked_anew_and_its_answer_wins() {
+    let mut harness = at_compare(Harness::typical());
+    harness.later(1000);
+    harness.fleet(typical());
+    harness.keys("m");
+    alone(&mut harness);
+    assert_eq!(said(&mut harness), [], "the digits may be of a pairing that is no more");
+    let asked: Vec<_> = harness
+        .effects
+        .iter()
+        .filter_map(|effect| if let Effect::Call { request: Request::GetPairing(request), .. } = effect { Some(request.after) } else { None })
+        .collect();
+    assert_eq!(asked, [Some(5), None], "what the daemon of before counted is of no use");
+    harness.answer("GetPairing", Ok(status(idle(5))));
+    let text = harness.text(120, 40);
+    assert!(!text.contains("482 913") && text.contains("The pairing that was under way is over"), "{text}");
+    // What was asked before is answered late.
+    let late =
+        harness.effects.iter().position(|effect| matches!(effect, Effect::Call { request: Request::GetPairing(request), .. } if request.after == Some(5)));
+    let Some(Effect::Call { place, at, request }) = late.map(|at| harness.effects.remove(at)) else { panic!("{:?}", harness.effects) };
+    harness.answer("GetPairing", Ok(status(idle(6))));
+    harness.event(Event::Answer(Box::new(crate::event::Answered { place, at, request, result: Ok(status(comparing(5))) })));
+    assert!(!harness.text(120, 40).contains("482 913"), "{}", harness.text(120, 40));
 }
 
 #[test]
@@ -184,6 +264,7 @@ fn the_digits_of_the_other_screen_are_typed_where_the_config_says_so() {
     }
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "they came at once");
+    harness.later(400);
     harness.keys("esc m");
     alone(&mut harness);
     assert_eq!(said(&mut harness), [], "m is not enough");
@@ -318,6 +399,7 @@ fn how_it_looks() {
         idle
     });
     hostile.answer("GetPairing", Ok(status(status_of)));
+    hostile.screen(80, 24);
     hostile.later(1000);
     shots("hostile_compare", hostile);
     let mut failed = at_pairing(Harness::typical());
@@ -337,6 +419,8 @@ enum Step {
     Named(usize, bool),
     Paste(String),
     Later(u64),
+    /// Help lies over it, or no longer.
+    Cover,
     Answer(u8),
     Timers,
 }
@@ -350,6 +434,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => (0u64..3000).prop_map(Step::Later),
         2 => (0u8..8).prop_map(Step::Answer),
         2 => Just(Step::Timers),
+        1 => Just(Step::Cover),
     ];
     proptest::collection::vec(step, 0..60)
 }
@@ -382,6 +467,7 @@ proptest! {
                     last = None;
                 }
                 Step::Later(ms) => harness.later(ms),
+                Step::Cover => harness.keys("?"),
                 Step::Answer(which) => {
                     let asked = |harness: &Harness, name: &str| harness.effects.iter().any(|effect| matches!(effect, Effect::Call { request, .. } if request.name() == name));
                     change += 1;
@@ -391,10 +477,7 @@ proptest! {
                         let answer = match which {
                             0 => Err(refused("no")),
                             1 | 2 => Ok(status(idle(change))),
-                            _ => {
-                                compare_since.get_or_insert(harness.now.since);
-                                Ok(status(comparing(change)))
-                            }
+                            _ => Ok(status(comparing(change))),
                         };
                         harness.answer("GetPairing", answer);
                     }
@@ -413,6 +496,11 @@ proptest! {
                 let expected = if type_code { '3' } else { 'm' };
                 prop_assert_eq!(last, Some((expected, true)));
                 break;
+            }
+            if !harness.text(80, 24).contains("SAS: 482 913") {
+                compare_since = None;
+            } else {
+                compare_since.get_or_insert(harness.now.since);
             }
             let _tab: TabId = harness.app.tab;
         }

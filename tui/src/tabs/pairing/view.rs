@@ -185,7 +185,7 @@ impl Pairing {
     fn draw_compare(&self, area: Rect, canvas: &mut Canvas<'_>) {
         let asks = self.answered().is_none();
         let inside = Pane { title: "Compare with the other screen", focused: true, note: "", input: asks }.draw(area, canvas);
-        let (Some(status), Some((digits, _))) = (&self.status, &self.compared) else { return };
+        let (Some(status), Some(digits)) = (&self.status, &self.compared) else { return self.gate.drawn(false, canvas.now) };
         let now = canvas.now;
         let here = canvas.world.here().to_owned();
         let own_id = canvas.world.node_id.clone();
@@ -205,6 +205,8 @@ impl Pairing {
         lines.gap();
         // In a small window the big digits are plain ones, and this line is enough.
         lines.say(Role::Strong, &format!("SAS: {}", big::spaced(digits)));
+        let whole = lines.row <= inside.height && inside.y + lines.row <= lines.canvas.covered && inside.width >= 16;
+        self.gate.drawn(lines.canvas.focused && whole && !self.anew && asks, now);
         if self.words && asks {
             match (own_id, peer) {
                 (Some(own), Some(peer)) => {
@@ -219,7 +221,7 @@ impl Pairing {
         match self.answered() {
             Some(true) => lines.say(Role::Good, "You said that they are the same. Waiting for the answer on the other machine; x takes it back."),
             Some(false) => lines.say(Role::Warn, "You said that they differ. Nothing is stored."),
-            None if self.decision.is_some() => lines.say(Role::Busy, ".."),
+            None if self.gate.is_pending() => lines.say(Role::Busy, ".."),
             None if self.type_code => {
                 lines.say(Role::Text, "Type the six digits that the OTHER screen shows. Pastes do not count.");
                 let typed: String = self.digits.chars().chain(std::iter::repeat('_')).take(6).collect();

@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Any> {
         2 => keys.prop_map(|key| Any::Person(Do::Among(key))),
         1 => Just(Any::Person(Do::Paste("a"))),
         8 => prop::sample::select(vec![1, 10, 29, 30, 31, 100, 399, 400, 500]).prop_map(|time| Any::Person(Do::Wait(time))),
-        1 => prop::sample::select(vec![(80, 24), (120, 40), (62, 12), (80, 60), (62, 8)]).prop_map(|(columns, rows)| Any::Person(Do::Size(columns, rows))),
+        1 => prop::sample::select(vec![(80, 24), (120, 40), (74, 12), (80, 60), (74, 8)]).prop_map(|(columns, rows)| Any::Person(Do::Size(columns, rows))),
         1 => (0u8..3).prop_map(Any::Changed),
         1 => Just(Any::Gone),
         1 => (0u8..3).prop_map(Any::More),
@@ -67,7 +67,7 @@ struct Judge {
 
 impl Judge {
     fn look(&mut self, text: &str, now: u64) {
-        self.hidden = text.contains("is too small");
+        self.hidden = text.contains(" too small");
         if self.hidden {
             return;
         }

@@ -359,3 +359,119 @@ fn what_loopsy_says_hides_no_line_of_the_card() {
     let most = (1..30).take_while(|lines| allowed(*lines, false)).last().unwrap();
     assert!(!allowed(most + 1, false) && allowed(most, true) && !allowed(most + 1, true));
 }
+
+/// A slow terminal: what was drawn stands there only when its bytes were written.
+#[test]
+fn a_key_counts_from_when_the_terminal_shows_it() {
+    let mut desk = Desk::only(first());
+    desk.slow = true;
+    desk.run(&[Key("!"), Wait(5000), Key("a"), Wait(1000)]);
+    assert!(desk.decisions().is_empty() && desk.text().contains("Too soon"), "{}", desk.text());
+    desk.run(&[Wait(1000)]);
+    desk.arrives();
+    desk.run(&[Wait(399), Key("a"), Wait(31)]);
+    assert!(desk.decisions().is_empty(), "{}", desk.text());
+    desk.run(&[Wait(400), Key("a"), Wait(30)]);
+    assert_eq!(sent(&mut desk), ["aaaa allow"]);
+    // A frame with the card as it was arrives when it has changed already: the new one was not there yet.
+    let mut desk = Desk::only(first());
+    desk.run(&[Key("!")]);
+    desk.slow = true;
+    let changed = with(json!({ "sha256": "c0de".repeat(16), "input": { "command": "ls" } }));
+    desk.harness.fleet(json!({ "type": "approval-changed", "approval": changed }));
+    desk.arrives();
+    desk.run(&[Wait(500), Key("a"), Wait(500)]);
+    assert!(desk.decisions().is_empty() && desk.text().contains("Too soon"), "{}", desk.text());
+    // An editor had the terminal.
+    let mut desk = Desk::only(first()).open();
+    let now = desk.harness.now;
+    desk.harness.app.painted(false, now);
+    desk.run(&[Key("a"), Wait(500)]);
+    assert!(desk.decisions().is_empty() && desk.text().contains("Too soon"), "{}", desk.text());
+}
+
+fn away(away: bool) -> Value {
+    let mut picture = typical()["fleet"][0].clone();
+    picture["stale"] = json!(away);
+    picture["since"] = json!(NOON + 120_000);
+    json!({ "type": "peer-picture", "picture": picture })
+}
+
+#[test]
+fn what_a_machine_asks_that_is_away_cannot_be_answered() {
+    let mut desk = Desk::new(typical());
+    let mut older = approval("cccc0000-0000-4000-8000-000000000003", "studio-mac", "git push");
+    older["askedAt"] = json!(NOON - 60_000);
+    let mut picture = away(true);
+    picture["picture"]["approvals"] = json!([older]);
+    desk.fleet(picture);
+    assert!(desk.text().contains("[!1]") && desk.text().contains("Needs you (1, 1 away)"), "{}", desk.text());
+    // What can be answered comes first.
+    desk.run(&[Key("!"), Wait(400)]);
+    assert!(desk.text().contains("rm -rf target") && desk.text().contains("out of reach"), "{}", desk.text());
+    desk.run(&[Key("tab"), Wait(500)]);
+    let text = desk.text();
+    assert!(text.contains("leo cannot reach studio-mac since 14:02: an answer would not arrive") && text.contains("studio-mac away since 14:02"), "{text}");
+    desk.run(&[Key("a"), Wait(500), Key("d"), Wait(500)]);
+    assert!(desk.decisions().is_empty() && !desk.text().contains("keys armed"), "{}", desk.text());
+    assert!(desk.text().contains("was answered.") && !desk.text().contains("d deny"), "{}", desk.text());
+    // It goes away under the key, and comes back.
+    let mut desk = Desk::new(typical()).open();
+    desk.run(&[Key("tab"), Wait(500), Key("a"), Wait(10)]);
+    desk.fleet(away(true));
+    desk.run(&[Wait(500), Key("d"), Wait(500)]);
+    assert!(desk.decisions().is_empty() && desk.text().contains("would not arrive"), "{}", desk.text());
+    desk.fleet(away(false));
+    assert!(!desk.text().contains("would not arrive") && !desk.text().contains("keys armed"), "{}", desk.text());
+    desk.run(&[Wait(400), Key("d"), Wait(30)]);
+    assert_eq!(sent(&mut desk), ["bbbb deny"]);
+}
+
+#[test]
+fn an_answer_is_remembered_when_the_review_is_closed() {
+    let reopened = || {
+        let mut desk = Desk::only(first()).open();
+        desk.run(&[Key("a"), Wait(30), Key("esc"), Wait(3000), Key("!"), Wait(500), Key("a"), Wait(500), Key("d"), Wait(500)]);
+        let text = desk.text();
+        assert!(text.contains("you answered it with yes at 14:00:00") && text.contains("r sends the same"), "{text}");
+        assert_eq!(sent(&mut desk), ["aaaa allow"], "it was answered, and nothing else counts");
+        desk
+    };
+    let mut desk = reopened();
+    desk.run(&[Key("r"), Wait(30)]);
+    assert_eq!(sent(&mut desk), ["aaaa allow"]);
+    // What came of the first answer is told where the person looks.
+    let mut desk = reopened();
+    desk.answer("DecideApproval", Ok(Answer::DecideApproval(decided(first(), "allowed", "admin"))));
+    assert!(desk.text().contains("Allowed by the owner"), "{}", desk.text());
+    // Nobody looks: it is told what it was an answer to, and it can be answered again.
+    let mut desk = Desk::only(first()).open();
+    desk.run(&[Key("a"), Wait(30), Key("esc"), Wait(500)]);
+    desk.answer("DecideApproval", Err(failure(Some(403), Some(1003), "The key lacks the scope `approve`.")));
+    let said = desk.harness.text(120, 40).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("Your yes for `Bash` on `leo` (aaaa) did not count: The key lacks"), "{said}");
+    desk.run(&[Key("!"), Wait(400), Key("d"), Wait(30)]);
+    assert_eq!(sent(&mut desk), ["aaaa allow", "aaaa deny"]);
+    // Another question with the same id is another one.
+    let mut desk = Desk::only(first()).open();
+    desk.run(&[Key("a"), Wait(30), Key("esc")]);
+    desk.fleet(json!({ "type": "approval-changed", "approval": with(json!({ "sha256": "c0de".repeat(16) })) }));
+    desk.run(&[Key("!"), Wait(400)]);
+    assert!(desk.text().contains("keys armed"), "{}", desk.text());
+}
+
+#[test]
+fn the_keys_below_are_those_that_do_something() {
+    let mut desk = Desk::only(first()).open();
+    assert!(desk.text().contains("approve") && desk.text().contains("deny"), "{}", desk.text());
+    desk.run(&[Key("a"), Wait(30)]);
+    desk.answer("DecideApproval", Ok(Answer::DecideApproval(decided(first(), "allowed", "admin"))));
+    let last = desk.text().lines().nth(23).unwrap_or_default().to_owned();
+    assert!(last.contains("close") && !last.contains("approve") && !last.contains("deny"), "{last}");
+    // Too small to see it: that is said, with the way out.
+    let mut desk = Desk::only(first()).open();
+    desk.run(&[Size(39, 12)]);
+    assert!(desk.text().contains("too small") && desk.text().contains("Esc closes"), "{}", desk.text());
+    desk.run(&[Size(40, 12), Wait(400), Key("d"), Wait(30)]);
+    assert_eq!(sent(&mut desk), ["aaaa deny"], "{}", desk.text());
+}
