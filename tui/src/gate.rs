@@ -11,6 +11,8 @@ use crate::{app::Cx, effect::Timer, event::Now, input::Input, key::Key};
 const QUIET: u64 = 400;
 /// How long a key must stay alone, in milliseconds.
 pub(crate) const ALONE: u64 = 30;
+/// A timer that comes so much later than asked for says that this program, or the whole machine, stood still.
+const LATE: u64 = 20;
 
 /// A key that waits to be alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,9 +151,16 @@ impl<A: Copy, const LOOKS: u64> Gate<A, LOOKS> {
         Err(why)
     }
 
-    /// The key with this number stayed alone.
-    pub(crate) fn fire(&mut self, number: u64, now: Now) -> Option<A> {
-        let pending = self.pending.take_if(|pending| pending.number == number && now.since >= pending.at + ALONE)?;
+    /// The key with this number stayed alone. When this was looked at too late, something may have come that was not read yet: then it must stay alone once more.
+    pub(crate) fn fire(&mut self, number: u64, cx: &mut Cx<'_>) -> Option<A> {
+        let now = cx.now;
+        let pending = self.pending.as_mut().filter(|pending| pending.number == number && now.since >= pending.at + ALONE)?;
+        if now.since > pending.at + ALONE + LATE {
+            pending.at = now.since;
+            cx.wake(ALONE, Timer::Alone(number));
+            return None;
+        }
+        let pending = self.pending.take()?;
         self.is_armed(now).then_some(pending.answer)
     }
 }

@@ -86,6 +86,7 @@ pub(crate) enum Command {
     Join,
     // Review
     Allow,
+    AllowUnread,
     Deny,
     DenyReason,
     Always,

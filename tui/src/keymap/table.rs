@@ -113,6 +113,7 @@ const COMPARE: &[Row] = &[
 
 const REVIEW: &[Row] = &[
     (Review, C::Allow, "a", "approve", "Allow this, once"),
+    (Review, C::AllowUnread, "A", "", "Allow what was not all read, after `a` has said how much that is"),
     (Review, C::Deny, "d", "deny", "Deny it"),
     (Review, C::DenyReason, "D", "reason", "Deny it and tell the agent why"),
     (Review, C::Always, "w", "always", "Allow it and keep a rule, which is shown first"),

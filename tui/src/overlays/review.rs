@@ -39,7 +39,11 @@ const CONFIRMS: u64 = 3000;
 /// A yes that was pressed once although not everything was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Twice {
+    /// To a yes.
     Allow,
+    /// To see the rules.
+    Rules,
+    /// To a rule.
     Always,
 }
 
@@ -164,6 +168,7 @@ impl Overlay for Review {
         }
         let answer = match command {
             Command::Allow => Answer::Allow,
+            Command::AllowUnread => Answer::Unread,
             Command::Always => Answer::Always,
             Command::Deny => Answer::Deny,
             Command::DenyReason => Answer::Reason,
@@ -209,7 +214,7 @@ impl Overlay for Review {
             Event::Answer(answered) => self.answered(answered, cx),
             Event::Did(Done::Text(Purpose::Input, result)) => self.edited(result, cx),
             Event::Woke(Timer::Alone(number)) => {
-                if let Some((answer, _)) = self.gate.fire(*number, cx.now).filter(|(_, showing)| *showing == self.showing) {
+                if let Some((answer, _)) = self.gate.fire(*number, cx).filter(|(_, showing)| *showing == self.showing) {
                     self.fire(answer, cx);
                 }
             }

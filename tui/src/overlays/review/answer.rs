@@ -20,6 +20,8 @@ use crate::{
 pub(super) enum Answer {
     /// Yes, once.
     Allow,
+    /// Yes, though not all of it was seen: what a yes has just warned of. Another key, so that one that is held down cannot say both.
+    Unread,
     /// Yes, and keep a rule.
     Always,
     /// This rule, or this choice of a question.
@@ -62,7 +64,7 @@ impl Review {
         if !cx.world.is_up() {
             return self.say(Role::Bad, "The daemon of this machine does not answer: nothing can be answered now.");
         }
-        if self.twice.is_some_and(|twice| !matches!((twice, answer), (Twice::Allow, Answer::Allow) | (Twice::Always, Answer::Always))) {
+        if self.twice.is_some_and(|twice| !matches!((twice, answer), (Twice::Allow | Twice::Always, Answer::Unread) | (Twice::Rules, Answer::Always))) {
             self.twice = None;
         }
         if let Err(why) = self.gate.take((answer, self.showing), cx) {
@@ -97,7 +99,7 @@ impl Review {
                     self.gate.disarm();
                     return self.say(Role::Warn, format!("w again keeps rule {} and allows this. Esc keeps none.", index + 1));
                 }
-                (Answer::Always, Some(index)) => return self.always(index, cx),
+                (Answer::Always | Answer::Unread, Some(index)) => return self.always(index, cx),
                 (Answer::Always | Answer::Digit(_), _) => return self.say(Role::Warn, "A digit chooses the rule to keep. Esc keeps none."),
                 _ => {
                     self.leave_rules();
@@ -108,6 +110,8 @@ impl Review {
         match answer {
             Answer::Digit(index) => self.choice(index),
             Answer::Allow => self.allow(cx),
+            Answer::Unread if self.twice == Some(Twice::Allow) => self.allow(cx),
+            Answer::Unread => self.say(Role::Info, "A says yes to what was not read, after a has said how much that is. Nothing was answered."),
             Answer::Always => self.choose(),
             Answer::Deny => self.send(self.item.decide(Decision::Deny, None, None), cx),
             Answer::Stop => self.send(self.item.decide(Decision::Stop, None, None), cx),
@@ -133,6 +137,9 @@ impl Review {
     }
 
     fn allow(&mut self, cx: &mut Cx<'_>) {
+        if self.item.is_large() {
+            return self.say(Role::Warn, "This is too large to be read here, so it cannot be allowed here. d denies it.");
+        }
         if let Some(index) = self.item.unanswered().filter(|_| self.item.is_question()) {
             self.item.question = index;
             self.item.version += 1;
@@ -140,7 +147,7 @@ impl Review {
         }
         let unseen = self.item.page.unseen();
         if unseen > 0 && self.twice != Some(Twice::Allow) {
-            self.say(Role::Warn, format!("{} not seen. a again allows it unread; j and PgDn read on.", lines(unseen)));
+            self.say(Role::Warn, format!("{} not seen. A allows it unread; j and PgDn read on.", lines(unseen)));
             self.twice = Some(Twice::Allow);
             return self.gate.disarm();
         }
@@ -156,9 +163,12 @@ impl Review {
             return self.say(Role::Info, "A rule cannot be kept with this answer.");
         }
         let unseen = self.item.page.unseen();
-        if unseen > 0 && self.twice != Some(Twice::Always) {
+        if self.item.is_large() {
+            return self.say(Role::Warn, "This is too large to be read here, so it cannot be allowed here. d denies it.");
+        }
+        if unseen > 0 && self.twice != Some(Twice::Rules) {
             self.say(Role::Warn, format!("{} not seen. w again goes on to the rules; j and PgDn read on.", lines(unseen)));
-            self.twice = Some(Twice::Always);
+            self.twice = Some(Twice::Rules);
             return self.gate.disarm();
         }
         self.item.mode = Mode::Rules(None);
@@ -170,7 +180,7 @@ impl Review {
     fn always(&mut self, index: usize, cx: &mut Cx<'_>) {
         let unseen = self.item.rules.unseen();
         if unseen > 0 && self.twice != Some(Twice::Always) {
-            self.say(Role::Warn, format!("{} of the rules not seen. w again keeps rule {} unread; j and PgDn read on.", lines(unseen), index + 1));
+            self.say(Role::Warn, format!("{} of the rules not seen. A keeps rule {} unread; j and PgDn read on.", lines(unseen), index + 1));
             self.twice = Some(Twice::Always);
             return self.gate.disarm();
         }

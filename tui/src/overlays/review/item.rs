@@ -1,6 +1,6 @@
 //! The approval that is shown: how it stands, and what the person has chosen for it so far.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use jiff::tz::TimeZone;
 use loopsy_shared::{
@@ -19,6 +19,9 @@ use crate::{
     },
     world::{TaskKey, World, word},
 };
+
+/// Bytes of an input that are laid out for reading. Nobody reads more, and laying it out would hold up the keys.
+const MOST_READ: usize = 1 << 20;
 
 /// An approval anywhere.
 pub(super) type Key = (NodeId, ApprovalId);
@@ -207,11 +210,34 @@ impl Item {
         }
     }
 
+    /// Whether it is more than anybody reads here, and than can be laid out in a moment.
+    pub(super) fn is_large(&self) -> bool {
+        fn count(value: &Value, left: usize) -> Option<usize> {
+            match value {
+                Value::String(text) => left.checked_sub(text.len() + 1),
+                Value::Array(list) => list.iter().try_fold(left.checked_sub(1)?, |left, value| count(value, left)),
+                Value::Object(map) => map.iter().try_fold(left.checked_sub(1)?, |left, (name, value)| count(value, left.checked_sub(name.len())?)),
+                _ => left.checked_sub(1),
+            }
+        }
+        let diff = self.approval.diff.as_ref().map_or(0, String::len);
+        MOST_READ.checked_sub(diff).and_then(|left| count(self.input(), left)).is_none()
+    }
+
     /// The lines of what is looked at.
     pub(super) fn doc(&self, now: Millis, ascii: bool) -> Doc {
         let signs = if ascii { Signs::Ascii } else { Signs::Screen };
         let mut page = card::Page::new(signs);
         match self.mode {
+            Mode::Card | Mode::Raw if self.is_large() => {
+                page.head_of(&self.approval, &self.place, &card::Look { width: 0, now, zone: zone() });
+                let command = format!("loopsy approvals show {}", self.approval.id);
+                page.head(&format!(
+                    "What is asked for is more than {} of text: too much to be read here. `{command}` prints it all.",
+                    loopsy_shared::text::bytes(MOST_READ as u64)
+                ));
+                Doc { entries: page.entries, beside: Vec::new() }
+            }
             Mode::Raw => {
                 page.raw("| ", self.input());
                 Doc { entries: page.entries, beside: Vec::new() }
@@ -246,12 +272,12 @@ impl Item {
             if let Some(diff) = diff {
                 beside = diff_entries(diff, &mut page, signs);
             }
-            let elsewhere = |name: &str| diff.is_some() && in_diff(name);
+            let elsewhere = |name: &str| diff.is_some_and(|diff| told_by(diff, &approval.input[name]) && in_diff(name));
             if !approval.input.as_object().is_some_and(serde_json::Map::is_empty) {
                 page.value(&approval.input, elsewhere);
             }
         }
-        if let Some(hidden) = card::in_value(self.input(), diff, |name| diff.is_some() && in_diff(name)) {
+        if let Some(hidden) = card::in_value(self.input(), diff, |name| diff.is_some_and(|diff| told_by(diff, &self.input()[name]) && in_diff(name))) {
             page.hidden(&hidden);
         }
         page.foot_of(approval);
@@ -312,7 +338,22 @@ fn place(approval: &Approval, world: &World) -> String {
     };
     let task = world.task(&TaskKey { node: peer, id: approval.task_id.clone() });
     let prompt = task.map(|task| format!(" '{}'", fit(&task.prompt, 40))).unwrap_or_default();
-    format!("{} ({how})  task {}{prompt}", approval.node, approval.task_id.short())
+    // The fact first: a name may say anything.
+    format!("{how}: {}  task {}{prompt}", fit(&approval.node, 40), approval.task_id.short())
+}
+
+/// Whether every line of every text in a value is a line of this change, so that whoever reads the change has read it.
+fn told_by(diff: &str, value: &Value) -> bool {
+    fn all(value: &Value, told: &dyn Fn(&str) -> bool) -> bool {
+        match value {
+            Value::String(text) => text.split('\n').all(told),
+            Value::Array(list) => list.iter().all(|value| all(value, told)),
+            Value::Object(map) => map.values().all(|value| all(value, told)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        }
+    }
+    let lines: HashSet<&str> = diff.split('\n').filter_map(|line| line.strip_prefix(['+', '-', ' '])).collect();
+    all(value, &|line| line.is_empty() || lines.contains(line))
 }
 
 /// Fields that a change is made of: with the change shown, they say nothing more.

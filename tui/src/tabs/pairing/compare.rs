@@ -33,10 +33,10 @@ impl Pairing {
 
     /// The key stood alone.
     pub(super) fn decided(&mut self, number: u64, cx: &mut Cx<'_>) {
-        let Some(same) = self.gate.fire(number, cx.now).filter(|_| self.is_armed(cx.now) && !cx.settings.is_too_small()) else { return };
+        let Some(same) = self.gate.fire(number, cx).filter(|_| self.is_armed(cx.now) && !cx.settings.is_too_small()) else { return };
         self.decided = Some(same);
         self.typing = false;
-        cx.call(None, ConfirmPairing { confirmed: Some(same), ..ConfirmPairing::default() });
+        cx.call(None, ConfirmPairing { confirmed: Some(same), sas: self.compared.clone(), ..ConfirmPairing::default() });
     }
 
     /// A digit of the other screen.
