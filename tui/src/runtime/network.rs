@@ -279,4 +279,31 @@ mod tests {
         assert_eq!(word("text", 0, "hi".into()), None);
         assert_eq!(word("error", 0, "There is \u{1b} no such task.".into()), Some(Some("There is \\u{1b} no such task.".to_owned())));
     }
+
+    #[tokio::test]
+    async fn the_end_of_the_one_before_is_not_the_end_of_this_one() {
+        let (events, _incoming) = mpsc::channel(8);
+        let (numbered, mut streams) = mpsc::channel(8);
+        // Nobody can be reached: all of them end at once.
+        let (_client, clients) = watch::channel(None);
+        let mut network = Network::new(events, numbered, clients, Arc::new(Semaphore::new(1)));
+        let terminal = TerminalKey { node: None, id: "t".into() };
+        let task = |id: &str| Some((TaskKey { node: None, id: id.into() }, 0));
+        network.attach(terminal.clone(), None, 10);
+        let (first, event) = streams.recv().await.unwrap();
+        assert!(matches!(event, Event::TerminalEnd(..)) && network.is_current(first));
+        network.attach(terminal.clone(), None, 10);
+        let (second, _) = streams.recv().await.unwrap();
+        assert!(!network.is_current(first) && network.is_current(second));
+        network.detach(&terminal);
+        assert!(!network.is_current(second));
+        network.follow(task("a"));
+        let (a, _) = streams.recv().await.unwrap();
+        network.follow(task("b"));
+        network.follow(task("a"));
+        assert!(!network.is_current(a));
+        let (again, event) = streams.recv().await.unwrap();
+        assert!(matches!(event, Event::LogEnd(..)) && network.is_current(again));
+        assert_eq!(network.input(&terminal, b"x"), Hearing::Nobody);
+    }
 }

@@ -293,4 +293,28 @@ mod tests {
         let all: Vec<u8> = queue.iter().flat_map(|piece| if let Attached::Printed(bytes) = piece { bytes.to_vec() } else { Vec::new() }).collect();
         assert_eq!(all, bytes);
     }
+
+    #[tokio::test]
+    async fn what_is_typed_without_a_connection_is_refused() {
+        let task = tokio::spawn(std::future::pending());
+        let viewer = Viewer { number: 1, said: Arc::default(), task: Abort::of(&task) };
+        assert_eq!(viewer.input(b"ls"), Hearing::Taken);
+        assert_eq!(viewer.input(&vec![b'x'; TYPED]), Hearing::Full);
+        viewer.said.0.lock().unwrap().lose();
+        assert_eq!(viewer.input(b"rm"), Hearing::Lost);
+        assert!(viewer.said.0.lock().unwrap().typed.is_empty(), "it is not sent later");
+        task.abort();
+        let _ended = task.await;
+        assert_eq!(viewer.input(b"ls"), Hearing::Nobody);
+    }
+
+    #[test]
+    fn a_terminal_is_looked_at_again_as_it_was_last_and_takes_nothing_away() {
+        let request: AttachTerminal = serde_json::from_value(serde_json::json!({"terminalId": "t", "claim": true, "cols": 80, "rows": 24})).unwrap();
+        let size = Some(TerminalSize { cols: 100, rows: 30 });
+        let again = Window { size, owner: true }.again(Some(7), request.clone());
+        assert_eq!((again.after, again.claim, again.cols, again.rows), (Some(7), false, Some(100), Some(30)));
+        let again = Window { size, owner: false }.again(Some(7), request);
+        assert_eq!((again.claim, again.cols, again.rows), (false, None, None), "the size is somebody else's by now");
+    }
 }
