@@ -184,12 +184,12 @@ impl Pane {
         if std::mem::take(&mut self.attached) {
             cx.effect(Effect::Detach(self.key.clone()));
             self.release();
-            self.shown = false;
             self.owner = false;
             if !matches!(self.link, State::Ended(_)) {
                 self.link = State::Connecting;
             }
         }
+        self.show(false);
     }
 
     /// Whether it is attached.
@@ -205,9 +205,19 @@ impl Pane {
         }
     }
 
-    /// Whether it is on the screen: what happens to one that is not draws no frame. It is from [`Pane::attach`] on.
-    pub(crate) const fn show(&mut self, shown: bool) {
+    /// Whether it is on the screen: what happens to one that is not draws no frame, and older lines that were asked for are not kept. It is from
+    /// [`Pane::attach`] on.
+    pub(crate) fn show(&mut self, shown: bool) {
         self.shown = shown;
+        if !shown && self.lines > screen::LINES {
+            self.lines = screen::LINES;
+            if let Some(screen) = &mut self.screen {
+                screen.keep(screen::LINES);
+            }
+            if let Some(top) = self.top {
+                self.stand(top);
+            }
+        }
     }
 
     /// Any event; only those of this terminal, its timers and answers mean something.

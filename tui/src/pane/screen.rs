@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{cap::Cap, guard::Guarded};
 
-/// Cells above the screen, so that a very wide screen cannot keep as many lines as a narrow one: 12 MB.
+/// Cells above the screen, so that a very wide screen cannot keep as many lines as a narrow one: 12 MB, and what memory itself takes.
 const MOST_CELLS: usize = 500_000;
 /// The same after a person asked for more lines: 48 MB.
 const MOST_CELLS_ASKED: usize = 2_000_000;

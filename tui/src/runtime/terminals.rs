@@ -20,10 +20,10 @@ use crate::{event::Event, world::TerminalKey};
 
 /// Bytes of all terminals together that are on their way to the screen. When they are used up terminals wait, each for its turn, and their nodes with them.
 ///
-/// What a program answers to a key comes behind all of them: at the 10 MB a second that are drawn these are 13 ms. With a frame that has just begun (17 ms) and the
-/// way to the node and back, a key in a flood is answered within 50 ms; half a megabyte alone would take that long. More would make nothing faster: whatever was
-/// drawn is brought again within a fraction of a millisecond.
-pub(crate) const BUDGET: usize = 128 << 10;
+/// What a program answers to a key comes behind all of them, and behind the message of the node that they were cut from: 256 KiB at most. At the 10 MB a second that
+/// are drawn that is 7 ms and 26 ms at most; with a frame that has just begun (17 ms) it makes 50. Half a megabyte alone would be that. More would make nothing
+/// faster: whatever was drawn is brought again within a fraction of a millisecond.
+pub(crate) const BUDGET: usize = 64 << 10;
 /// The most of them that is brought at once, so that keys get their turn in between: after less than a millisecond. Passing one on costs about a hundredth of that.
 const PIECE: usize = 8 << 10;
 /// What is typed and not sent yet, by a long paste. More than this is not taken.

@@ -31,7 +31,7 @@ mod shells;
 
 use shells::{Item, Shells};
 
-/// Terminals whose screens are kept. One that was not looked at for longer comes back by a snapshot.
+/// Terminals whose screens are kept, with all of their lines 15 MB each. One that was not looked at for longer comes back by a snapshot.
 const KEPT: usize = 4;
 /// How long a row must be selected before its terminal is looked at, in milliseconds: who moves through a list looks at none on the way.
 const SETTLED: u64 = 120;
@@ -280,7 +280,10 @@ impl Tab for Terminal {
         {
             pane.act(Command::Leave, cx);
         }
-        // Nobody sees them, and the tab of the tasks may show one of them: only one of both looks at a time.
+        // Nobody sees them, and the tab of the tasks may show one of them: only one of both looks at a time. What was looked at last is kept for coming back.
+        let last = self.panes.pop();
+        self.panes.drain(..).for_each(|mut pane| pane.detach(cx));
+        self.panes.extend(last);
         self.panes.iter_mut().for_each(|pane| pane.rest(cx));
     }
 

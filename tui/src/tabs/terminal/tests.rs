@@ -294,9 +294,11 @@ fn only_the_screens_looked_at_last_are_kept() {
         harness.later(200);
         harness.event(Event::Woke(Timer::Pane));
     }
-    let count = |wanted: fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
-    assert_eq!(count(|effect| matches!(effect, Effect::Attach { .. })), 8);
-    assert_eq!(count(|effect| matches!(effect, Effect::Detach(_))), 4);
+    let count = |harness: &Harness, wanted: fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Attach { .. })), 8);
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Detach(_))), 4);
+    harness.keys("1");
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Detach(_))), 8, "nobody looks at any");
 }
 
 #[test]
@@ -364,6 +366,9 @@ fn older_lines_come_from_the_node() {
     assert_eq!(first(&before), first(&after), "the view stays where it was");
     harness.keys("g");
     assert_eq!(first(&harness.text(120, 40)), "line 1");
+    // They are not kept once nobody looks.
+    harness.keys("1 6");
+    assert!(matches!(harness.effects.iter().rev().find(|effect| matches!(effect, Effect::Attach { .. })), Some(Effect::Attach { scrollback: 5000, .. })));
 }
 
 #[test]
