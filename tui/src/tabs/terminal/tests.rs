@@ -521,6 +521,18 @@ fn a_size_that_was_ours_is_asked_for_again_unless_somebody_else_changed_it() {
 }
 
 #[test]
+fn why_a_terminal_cannot_be_typed_into_is_said_as_it_is() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.event(Event::TerminalEnd(bash, Some("studio-mac cannot be reached.".to_owned())));
+    harness.keys("i");
+    let text = harness.text(120, 40);
+    assert_eq!(text.matches("studio-mac cannot be reached.").count(), 2, "in the pane and for the key: {text}");
+    assert!(!text.contains("there any more"), "{text}");
+}
+
+#[test]
 fn a_program_that_ends_in_the_background_shows_in_the_list() {
     let mut harness = typical_tab();
     let zsh = key(Some("ci-box"), "bbbb0000");
