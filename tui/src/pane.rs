@@ -63,6 +63,8 @@ pub(crate) struct Pane {
     follows: bool,
     /// The size that was asked for last.
     asked: Option<TerminalSize>,
+    /// It was said that nothing is typed while the connection is lost.
+    told: bool,
     /// Bytes that were printed and not seen.
     missed: u64,
     /// Lines above the screen to keep.
@@ -116,6 +118,7 @@ impl Pane {
             wants: false,
             follows: false,
             asked: None,
+            told: false,
             missed: 0,
             lines: screen::LINES,
             base: 0,
@@ -143,8 +146,17 @@ impl Pane {
         }
     }
 
-    /// Looks at the terminal, from now on until [`Pane::detach`]. With a size it takes the size over; without, it only watches.
+    /// Looks at the terminal, from now on until [`Pane::detach`] or [`Pane::rest`]. With a size it takes the size over; without, it only watches, or has the size that
+    /// it had. One that is live stays as it is.
     pub(crate) fn attach(&mut self, size: Option<TerminalSize>, cx: &mut Cx<'_>) {
+        if size.is_none() && self.attached && matches!(self.link, State::Up | State::Connecting) {
+            cx.note(format!("{} is live: there is nothing to try again.", self.name));
+            return;
+        }
+        self.begin(size, cx);
+    }
+
+    fn begin(&mut self, size: Option<TerminalSize>, cx: &mut Cx<'_>) {
         let size = size.map(TerminalSize::clamped);
         if self.attached {
             cx.effect(Effect::Detach(self.key.clone()));
@@ -167,6 +179,19 @@ impl Pane {
         *self = Self::new(self.key.clone(), std::mem::take(&mut self.name));
     }
 
+    /// Looks no more and keeps what was seen, until the next [`Pane::attach`] brings what is.
+    pub(crate) fn rest(&mut self, cx: &mut Cx<'_>) {
+        if std::mem::take(&mut self.attached) {
+            cx.effect(Effect::Detach(self.key.clone()));
+            self.release();
+            self.owner = false;
+            if !matches!(self.link, State::Ended(_)) {
+                self.link = State::Connecting;
+            }
+        }
+        self.show(false);
+    }
+
     /// Whether it is attached.
     pub(crate) const fn is_attached(&self) -> bool {
         self.attached
@@ -180,9 +205,19 @@ impl Pane {
         }
     }
 
-    /// Whether it is on the screen: what happens to one that is not draws no frame. It is from [`Pane::attach`] on.
-    pub(crate) const fn show(&mut self, shown: bool) {
+    /// Whether it is on the screen: what happens to one that is not draws no frame, and older lines that were asked for are not kept. It is from
+    /// [`Pane::attach`] on.
+    pub(crate) fn show(&mut self, shown: bool) {
         self.shown = shown;
+        if !shown && self.lines > screen::LINES {
+            self.lines = screen::LINES;
+            if let Some(screen) = &mut self.screen {
+                screen.keep(screen::LINES);
+            }
+            if let Some(top) = self.top {
+                self.stand(top);
+            }
+        }
     }
 
     /// Any event; only those of this terminal, its timers and answers mean something.
@@ -230,7 +265,21 @@ impl Pane {
         match attached {
             Attached::Hello { terminal, owner } => {
                 self.link = terminal.exit.clone().map_or(State::Up, State::Ended);
-                self.owner = *owner;
+                (self.owner, self.told) = (*owner, false);
+                // The size was ours. Where it still is what we asked for, or keys are typed here, it is ours again; else somebody else has it by now.
+                if self.follows
+                    && !owner
+                    && let Some(asked) = self.asked
+                {
+                    if self.input || asked == terminal.size {
+                        cx.effect(Effect::Size(self.key.clone(), asked));
+                    } else {
+                        (self.follows, self.asked) = (false, None);
+                    }
+                }
+                if self.wants {
+                    cx.wake(STILL, Timer::Resize);
+                }
             }
             Attached::Snapshot { size, lost } => {
                 let back = self.top.map(|top| self.end_top() - top);
@@ -273,7 +322,9 @@ impl Pane {
             }
             Attached::Lost(why) => self.link = State::Lost(why.clone()),
         }
-        if !self.shown {
+        // That it came, went or ended is told elsewhere as well.
+        let told = matches!(attached, Attached::Hello { .. } | Attached::Exit(_) | Attached::Lost(_));
+        if !self.shown && !told {
             cx.nothing_to_see();
         }
     }
@@ -330,9 +381,11 @@ impl Pane {
     /// Asks for the size of this pane, if the program's screen has another.
     fn resize(&mut self, cx: &mut Cx<'_>) {
         let area = self.area.get();
-        if !std::mem::take(&mut self.wants) || !self.attached || area.width == 0 || area.height == 0 {
+        // Who cannot be told now is told as soon as there is a connection.
+        if !self.wants || !self.attached || matches!(self.link, State::Connecting | State::Lost(_)) || area.width == 0 || area.height == 0 {
             return;
         }
+        self.wants = false;
         let size = TerminalSize { cols: area.width, rows: area.height }.clamped();
         let same = self.screen.as_ref().is_some_and(|screen| screen.size() == size) && self.owner;
         if !same && self.asked != Some(size) {
@@ -349,6 +402,10 @@ impl Pane {
 
     /// The node keeps so many lines above the screen.
     fn more(&mut self, above: usize, cx: &mut Cx<'_>) {
+        // Somebody looks at something else by now.
+        if !self.shown {
+            return;
+        }
         let here = self.screen.as_ref().map_or(0, |screen| screen.above());
         if above <= here {
             cx.note("The node keeps no older lines of this terminal than those that are shown.");
@@ -356,7 +413,7 @@ impl Pane {
         }
         self.lines = above.max(screen::LINES + 1);
         self.back = self.top.map(|top| self.end_top() - top);
-        self.attach(None, cx);
+        self.begin(None, cx);
     }
 
     /// Does what a key of the table says; whether that meant something here. `Leave` leaves INPUT, and in NAV sends one Ctrl-] and goes back to INPUT. `Back` is
@@ -383,7 +440,7 @@ impl Pane {
     pub(crate) fn why_not(&self, command: Command) -> Option<String> {
         let why = match command {
             Command::Type | Command::Leave | Command::Fit if matches!(self.link, State::Ended(_)) => "The program has ended.",
-            Command::Type | Command::Leave | Command::Fit if matches!(self.link, State::Gone(_)) => "The terminal is not there any more.",
+            Command::Type | Command::Leave | Command::Fit if let State::Gone(why) = &self.link => why,
             Command::Filter | Command::Select | Command::Copy if self.screen.is_none() => "Nothing of the terminal is known yet.",
             Command::Older if self.screen.as_ref().is_none_or(|screen| !screen.is_cut()) => "All lines that are known of this terminal are here.",
             _ => return None,

@@ -16,6 +16,7 @@ mod pace;
 mod painter;
 mod signals;
 pub(crate) mod terminals;
+mod turns;
 mod ui;
 mod words;
 mod writer;

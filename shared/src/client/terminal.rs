@@ -147,9 +147,9 @@ impl Client {
 }
 
 impl Attachment {
-    /// The offset of the next byte that the program prints; none before the first snapshot.
+    /// The offset of the next byte that the program prints; none before the first snapshot is complete.
     pub fn offset(&self) -> Option<u64> {
-        self.next
+        self.next.filter(|_| self.drawing == 0)
     }
 
     /// Whether more input should be taken from whoever types.

@@ -103,7 +103,9 @@ impl Pane {
                 Some(signal) => format!("ended by {signal}"),
                 None => format!("ended with code {}", exit.shell_code()),
             }),
-            State::Gone(_) => notes.push("not there any more".to_owned()),
+            State::Gone(_) => notes.push("not connected".to_owned()),
+            // What is seen is what was there last.
+            State::Connecting if self.screen.is_some() => notes.push("connecting".to_owned()),
             State::Connecting | State::Up => {}
         }
         if let Some(search) = &self.search {
@@ -145,8 +147,8 @@ impl Pane {
         if self.input {
             return match &self.link {
                 State::Ended(_) => format!("{name} has ended: nothing is typed any more"),
-                State::Gone(_) => format!("{name} is not there any more: nothing is typed"),
-                State::Lost(_) => format!("-> {name} | connection lost, trying again"),
+                State::Gone(_) => format!("{name} is not connected: nothing is typed"),
+                State::Lost(_) => format!("-> {name} | connection lost, trying again: nothing is typed"),
                 State::Connecting | State::Up => format!("-> {name} | every key goes to the program"),
             };
         }

@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{cap::Cap, guard::Guarded};
 
-/// Cells above the screen, so that a very wide screen cannot keep as many lines as a narrow one: 12 MB.
+/// Cells above the screen, so that a very wide screen cannot keep as many lines as a narrow one: 12 MB, and what memory itself takes.
 const MOST_CELLS: usize = 500_000;
 /// The same after a person asked for more lines: 48 MB.
 const MOST_CELLS_ASKED: usize = 2_000_000;
@@ -32,6 +32,8 @@ pub(super) struct Modes {
     pub(super) cursor_keys: bool,
     /// Pastes are marked.
     pub(super) paste: bool,
+    /// It wants to know when keys begin and end to go to it.
+    pub(super) focus: bool,
     /// It has a screen of its own, without lines above.
     pub(super) alternate: bool,
     /// The wheel moves its cursor.
@@ -258,6 +260,7 @@ impl Screen for Emulator {
         Modes {
             cursor_keys: mode.contains(TermMode::APP_CURSOR),
             paste: mode.contains(TermMode::BRACKETED_PASTE),
+            focus: mode.contains(TermMode::FOCUS_IN_OUT),
             alternate: mode.contains(TermMode::ALT_SCREEN),
             wheel: mode.contains(TermMode::ALT_SCREEN | TermMode::ALTERNATE_SCROLL),
             clicks: mode.intersects(TermMode::MOUSE_MODE),

@@ -15,6 +15,9 @@ use crate::{
 const LONG_PASTE: usize = 4096;
 /// What Ctrl-] is to a program.
 const REAL_LEAVE: u8 = 0x1d;
+/// Keys go to the program from now on, or no more: for programs that want to know.
+const FOCUS_IN: &[u8] = b"\x1b[I";
+const FOCUS_OUT: &[u8] = b"\x1b[O";
 /// Lines that the wheel moves.
 const WHEEL: i64 = 3;
 
@@ -25,7 +28,7 @@ impl Pane {
             cx.note(why);
             return;
         }
-        self.input = true;
+        self.set_input(true, cx);
         self.select = None;
         self.end();
         if whole {
@@ -33,11 +36,28 @@ impl Pane {
         }
     }
 
+    /// Keys begin or end to go to the program, which hears of it if it asked.
+    fn set_input(&mut self, on: bool, cx: &mut Cx<'_>) {
+        let heard = self.screen.as_ref().is_some_and(|screen| screen.modes().focus) && matches!(self.link, State::Up);
+        if std::mem::replace(&mut self.input, on) != on && heard {
+            cx.effect(Effect::Type(self.key.clone(), if on { FOCUS_IN } else { FOCUS_OUT }.to_vec()));
+        }
+    }
+
+    /// Whether the connection is lost, so that nothing can be typed: who saw nothing of what they typed would not know what it did later. Says so once.
+    fn is_deaf(&mut self, cx: &mut Cx<'_>) -> bool {
+        let lost = matches!(self.link, State::Lost(_));
+        if lost && !std::mem::replace(&mut self.told, true) {
+            cx.note(format!("The connection to {} is lost: what you type does not reach it until it is back.", self.name));
+        }
+        lost
+    }
+
     pub(super) fn leave(&mut self, cx: &mut Cx<'_>) {
         if self.search.as_ref().is_some_and(|search| search.typing) {
             self.end_search();
         } else if self.input {
-            self.input = false;
+            self.set_input(false, cx);
         } else {
             self.enter(false, cx);
             if self.input {
@@ -62,7 +82,7 @@ impl Pane {
             }
             return;
         }
-        if !self.input || matches!(self.link, State::Ended(_) | State::Gone(_)) {
+        if !self.input || matches!(self.link, State::Ended(_) | State::Gone(_)) || self.is_deaf(cx) {
             return;
         }
         let modes = self.screen.as_ref().map(|screen| screen.modes()).unwrap_or_default();
@@ -98,7 +118,7 @@ impl Pane {
 
     fn send(&mut self, bytes: Vec<u8>, cx: &mut Cx<'_>) {
         self.end();
-        if !bytes.is_empty() {
+        if !bytes.is_empty() && !self.is_deaf(cx) {
             cx.effect(Effect::Type(self.key.clone(), bytes));
         }
     }
@@ -118,7 +138,9 @@ impl Pane {
             && column < size.cols
             && let Some(bytes) = keys::mouse(mouse, column, row, modes)
         {
-            cx.effect(Effect::Type(self.key.clone(), bytes));
+            if matches!(self.link, State::Up) {
+                cx.effect(Effect::Type(self.key.clone(), bytes));
+            }
             return true;
         }
         match mouse.kind {

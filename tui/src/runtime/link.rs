@@ -7,6 +7,7 @@ use loopsy_shared::{
     api::events::WatchEvents,
     client::{Client, ClientError, Local, LocalError, Watched},
     paths::DataDir,
+    secret::Secret,
 };
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -16,6 +17,9 @@ use crate::event::{Event, NoDaemon};
 /// First wait before a daemon that is not there is looked for again; doubles up to [`MAX_DELAY`].
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const MAX_DELAY: Duration = Duration::from_secs(3);
+
+/// Where a daemon is, and the key that opens it.
+type Door = (String, Option<Secret>);
 
 /// What the link needs and makes.
 #[derive(Debug)]
@@ -35,14 +39,15 @@ pub(crate) struct Link {
 impl Link {
     /// Watches for ever. Ends when nobody listens.
     pub(crate) async fn run(self) {
-        let (mut delay, mut seen, mut last_id) = (FIRST_DELAY, false, None::<String>);
+        let (mut delay, mut seen, mut last_id, mut known) = (FIRST_DELAY, false, None::<String>, None::<Door>);
         loop {
             let why = match self.find().await {
-                Ok(client) => {
+                Ok((client, door)) => {
                     let mut connected = false;
-                    let why = self.watch(&client, &mut connected, &mut last_id).await;
+                    let same = known.as_ref() == Some(&door);
+                    let why = self.watch(&client, same, &mut connected, &mut last_id).await;
                     if connected {
-                        (delay, seen) = (FIRST_DELAY, true);
+                        (delay, seen, known) = (FIRST_DELAY, true, Some(door));
                     }
                     why
                 }
@@ -58,7 +63,7 @@ impl Link {
     }
 
     /// The way to the daemon, if one lives.
-    async fn find(&self) -> Result<Client, NoDaemon> {
+    async fn find(&self) -> Result<(Client, Door), NoDaemon> {
         let dir = self.dir.clone();
         let local = tokio::task::spawn_blocking(move || Local::load(dir).map(|local| (local.is_running(), local))).await;
         let (running, local) = match local {
@@ -70,12 +75,13 @@ impl Link {
         if !running {
             return Err(NoDaemon::NotRunning("no daemon runs".to_owned()));
         }
-        let _gone = self.control.send(Control::Address(local.address())).await;
-        local.client().map_err(|error| NoDaemon::Unusable(words::sentence(&error)))
+        let door = (local.address(), local.config.auth.api_key.clone());
+        let _gone = self.control.send(Control::Address(door.0.clone())).await;
+        local.client().map(|client| (client, door)).map_err(|error| NoDaemon::Unusable(words::sentence(&error)))
     }
 
-    /// Watches until the stream breaks: why. None when nobody listens any more.
-    async fn watch(&self, client: &Client, connected: &mut bool, last_id: &mut Option<String>) -> Option<NoDaemon> {
+    /// Watches until the stream breaks: why. None when nobody listens any more. `same`: everybody has a way through this door already.
+    async fn watch(&self, client: &Client, same: bool, connected: &mut bool, last_id: &mut Option<String>) -> Option<NoDaemon> {
         let request = WatchEvents { fleet: true, ..WatchEvents::default() };
         let mut stream = match client.watch(&request, last_id.as_deref()) {
             Ok(stream) => Box::pin(stream),
@@ -90,7 +96,8 @@ impl Link {
                 Some(Ok(Watched::Lost(why))) => return Some(NoDaemon::NotRunning(loopsy_shared::text::inert(&why).into_owned())),
                 Some(Ok(watched)) => {
                     *connected = true;
-                    if matches!(watched, Watched::Connected) {
+                    // Who has a way that still leads there keeps it: terminals and logs connect again by themselves, and as what they were.
+                    if matches!(watched, Watched::Connected) && !same {
                         self.client.send_replace(Some(client.clone()));
                     }
                     if let Watched::Event { id: Some(id), .. } = &watched {

@@ -25,7 +25,8 @@ use tokio::{
 
 use super::{
     exec::{self, Run},
-    terminals::{Mouth, Viewer},
+    terminals::{Hearing, Mouth, Viewer},
+    turns::{self, Turns},
     words,
 };
 use crate::{
@@ -34,12 +35,15 @@ use crate::{
     world::{TaskKey, TerminalKey},
 };
 
-/// Requests that are asked at a time; further ones wait.
+/// Requests that are asked at a time; further ones wait, but for those that [`turns`] lets pass.
 const AT_ONCE: usize = 16;
 /// Requests that wait. One more is refused: nobody presses so many keys.
 const WAITING: usize = 512;
 /// Commands that run at a time.
 const RUNS: usize = 32;
+
+/// Events of what was begun and may be begun anew, a log or a terminal: each with the number of the beginning that it comes from.
+pub(crate) type Numbered = mpsc::Sender<(u64, Event)>;
 
 /// Ends a task when it goes.
 #[derive(Debug)]
@@ -48,6 +52,11 @@ pub(crate) struct Abort(AbortHandle);
 impl Abort {
     pub(crate) fn of(task: &JoinHandle<()>) -> Self {
         Self(task.abort_handle())
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_finished()
     }
 }
 
@@ -66,42 +75,59 @@ pub(crate) fn at(client: &Client, node: Option<&NodeId>) -> Client {
 #[derive(Debug)]
 pub(crate) struct Network {
     events: mpsc::Sender<Event>,
+    numbered: Numbered,
     clients: watch::Receiver<Option<Client>>,
-    mouth: Mouth,
+    budget: Arc<Semaphore>,
     asking: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
-    follow: Option<Abort>,
+    turns: Turns,
+    /// The last number that was given.
+    number: u64,
+    follow: Option<(u64, Abort)>,
     viewers: HashMap<TerminalKey, Viewer>,
     runs: HashMap<u64, Run>,
 }
 
 impl Network {
-    pub(crate) fn new(events: mpsc::Sender<Event>, clients: watch::Receiver<Option<Client>>, budget: Arc<Semaphore>) -> Self {
+    pub(crate) fn new(events: mpsc::Sender<Event>, numbered: Numbered, clients: watch::Receiver<Option<Client>>, budget: Arc<Semaphore>) -> Self {
         Self {
-            mouth: Mouth { events: events.clone(), budget },
             events,
+            numbered,
             clients,
+            budget,
             asking: Arc::new(Semaphore::new(AT_ONCE)),
             waiting: Arc::default(),
+            turns: Turns::default(),
+            number: 0,
             follow: None,
             viewers: HashMap::new(),
             runs: HashMap::new(),
         }
     }
 
+    /// Whether what comes with this number is still wanted. What was begun anew, or ended from here, may have left something on its way.
+    pub(crate) fn is_current(&self, number: u64) -> bool {
+        self.follow.as_ref().is_some_and(|(follow, _)| *follow == number) || self.viewers.values().any(|viewer| viewer.number == number)
+    }
+
     /// Asks a node; the answer comes as an event whatever happens.
-    pub(crate) fn call(&self, place: Place, node: Option<NodeId>, request: Request) {
+    pub(crate) fn call(&mut self, place: Place, node: Option<NodeId>, request: Request) {
         let (events, client, asking, waiting) = (self.events.clone(), self.clients.borrow().clone(), Arc::clone(&self.asking), Arc::clone(&self.waiting));
         let many = waiting.fetch_add(1, Ordering::Relaxed) >= WAITING;
+        let mut turn = if many { None } else { self.turns.stand(node.as_ref(), &request) };
         tokio::spawn(async move {
             let result = match client {
                 _ if many => Err(Failure { message: "Too much is asked at once: wait for answers.".to_owned(), code: None, status: None }),
                 None => Err(words::nobody()),
                 Some(client) => {
-                    let _turn = asking.acquire().await;
+                    if let Some(turn) = &mut turn {
+                        turn.come().await;
+                    }
+                    let _place = if turns::is_counted(&request) { asking.acquire().await.ok() } else { None };
                     request::ask(&at(&client, node.as_ref()), request.clone()).await.map_err(|error| words::failure(&error))
                 }
             };
+            drop(turn);
             waiting.fetch_sub(1, Ordering::Relaxed);
             let _gone = events.send(Event::Answer(Box::new(Answered { place, at: node, request, result }))).await;
         });
@@ -109,7 +135,9 @@ impl Network {
 
     /// Follows the log of a task, and no other's.
     pub(crate) fn follow(&mut self, which: Option<(TaskKey, u64)>) {
-        self.follow = which.map(|(key, after)| Abort::of(&tokio::spawn(follow(key, after, self.events.clone(), self.clients.clone()))));
+        self.number += 1;
+        let number = self.number;
+        self.follow = which.map(|(key, after)| (number, Abort::of(&tokio::spawn(follow(key, after, (number, self.numbered.clone()), self.clients.clone())))));
     }
 
     pub(crate) fn attach(&mut self, key: TerminalKey, size: Option<TerminalSize>, scrollback: u32) {
@@ -125,7 +153,9 @@ impl Network {
         };
         // The one before ends first, so that its words do not mix with those of this one.
         self.viewers.remove(&key);
-        let viewer = Viewer::start(key.clone(), request, self.mouth.clone(), self.clients.clone());
+        self.number += 1;
+        let mouth = Mouth { number: self.number, events: self.numbered.clone(), budget: Arc::clone(&self.budget) };
+        let viewer = Viewer::start(key.clone(), request, mouth, self.clients.clone());
         self.viewers.insert(key, viewer);
     }
 
@@ -133,9 +163,9 @@ impl Network {
         self.viewers.remove(key);
     }
 
-    /// Types; whether there was room for it.
-    pub(crate) fn input(&self, key: &TerminalKey, bytes: &[u8]) -> bool {
-        self.viewers.get(key).is_none_or(|viewer| viewer.input(bytes))
+    /// Types; what became of it.
+    pub(crate) fn input(&self, key: &TerminalKey, bytes: &[u8]) -> Hearing {
+        self.viewers.get(key).map_or(Hearing::Nobody, |viewer| viewer.input(bytes))
     }
 
     pub(crate) fn size(&self, key: &TerminalKey, size: TerminalSize) {
@@ -171,10 +201,10 @@ impl Network {
     }
 }
 
-async fn follow(key: TaskKey, mut after: u64, events: mpsc::Sender<Event>, mut clients: watch::Receiver<Option<Client>>) {
+async fn follow(key: TaskKey, mut after: u64, (number, events): (u64, Numbered), mut clients: watch::Receiver<Option<Client>>) {
     loop {
         let Some(client) = clients.borrow_and_update().clone() else {
-            let _gone = events.send(Event::LogEnd(key, Some(words::nobody().message))).await;
+            let _gone = events.send((number, Event::LogEnd(key, Some(words::nobody().message)))).await;
             return;
         };
         let begin = (after > 0).then(|| after.to_string());
@@ -198,7 +228,7 @@ async fn follow(key: TaskKey, mut after: u64, events: mpsc::Sender<Event>, mut c
                                     }
                                     Watched::Connected | Watched::Lost(_) => None,
                                 };
-                                if events.send(Event::Log(key.clone(), Box::new(watched))).await.is_err() {
+                                if events.send((number, Event::Log(key.clone(), Box::new(watched)))).await.is_err() {
                                     return;
                                 }
                                 if last.is_some() {
@@ -216,7 +246,7 @@ async fn follow(key: TaskKey, mut after: u64, events: mpsc::Sender<Event>, mut c
             Err(error) => Some(Some(words::sentence(&error))),
         };
         if let Some(end) = end {
-            let _gone = events.send(Event::LogEnd(key, end)).await;
+            let _gone = events.send((number, Event::LogEnd(key, end))).await;
             return;
         }
     }
@@ -248,5 +278,32 @@ mod tests {
         assert_eq!(word("status", 9, status("completed")), None, "what is stored may be followed by more");
         assert_eq!(word("text", 0, "hi".into()), None);
         assert_eq!(word("error", 0, "There is \u{1b} no such task.".into()), Some(Some("There is \\u{1b} no such task.".to_owned())));
+    }
+
+    #[tokio::test]
+    async fn the_end_of_the_one_before_is_not_the_end_of_this_one() {
+        let (events, _incoming) = mpsc::channel(8);
+        let (numbered, mut streams) = mpsc::channel(8);
+        // Nobody can be reached: all of them end at once.
+        let (_client, clients) = watch::channel(None);
+        let mut network = Network::new(events, numbered, clients, Arc::new(Semaphore::new(1)));
+        let terminal = TerminalKey { node: None, id: "t".into() };
+        let task = |id: &str| Some((TaskKey { node: None, id: id.into() }, 0));
+        network.attach(terminal.clone(), None, 10);
+        let (first, event) = streams.recv().await.unwrap();
+        assert!(matches!(event, Event::TerminalEnd(..)) && network.is_current(first));
+        network.attach(terminal.clone(), None, 10);
+        let (second, _) = streams.recv().await.unwrap();
+        assert!(!network.is_current(first) && network.is_current(second));
+        network.detach(&terminal);
+        assert!(!network.is_current(second));
+        network.follow(task("a"));
+        let (a, _) = streams.recv().await.unwrap();
+        network.follow(task("b"));
+        network.follow(task("a"));
+        assert!(!network.is_current(a));
+        let (again, event) = streams.recv().await.unwrap();
+        assert!(matches!(event, Event::LogEnd(..)) && network.is_current(again));
+        assert_eq!(network.input(&terminal, b"x"), Hearing::Nobody);
     }
 }

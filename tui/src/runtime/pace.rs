@@ -4,6 +4,8 @@
 const FAST: u64 = 16_667;
 /// The same over a network, or to a terminal that is slow to take them: 30 a second.
 const SLOW: u64 = 33_333;
+/// The same after a frame that changed nothing: what cannot be seen is not looked for more often than this.
+const UNSEEN: u64 = 8_000;
 /// A frame that took longer than this to write went to a slow terminal.
 const LONG: u64 = 20_000;
 
@@ -44,13 +46,18 @@ impl Pace {
         if self.dirty && self.writing.is_none() { Some(self.next) } else { None }
     }
 
-    /// What is new was drawn at this time, and is on its way if it had any bytes.
+    /// What is new was drawn at this time, and is on its way if it had any bytes. Looking for them costs as much when there are none.
     pub(crate) const fn drawn(&mut self, now: u64, any: bool) {
         self.dirty = false;
         if any {
             self.writing = Some(now);
-            self.next = now + if self.remote || self.slow { SLOW } else { FAST };
         }
+        self.next = now
+            + match (any, self.remote || self.slow) {
+                (false, _) => UNSEEN,
+                (true, true) => SLOW,
+                (true, false) => FAST,
+            };
     }
 
     /// Something is written at this time that is no frame.
@@ -89,12 +96,23 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_without_bytes_costs_no_turn() {
+    fn frames_without_bytes_are_not_drawn_as_fast_as_events_come() {
         let mut pace = Pace::new(false);
+        let drawn = (0..1_000_000)
+            .step_by(10)
+            .filter(|now| {
+                pace.touch();
+                let due = pace.due().is_some_and(|due| due <= *now);
+                if due {
+                    pace.drawn(*now, false);
+                }
+                due
+            })
+            .count();
+        assert_eq!(drawn, 125, "of 100,000 events in a second");
+        // After silence the next one is drawn at once.
         pace.touch();
-        pace.drawn(5, false);
-        pace.touch();
-        assert_eq!(pace.due(), Some(0));
+        assert!(pace.due().is_some_and(|due| due <= 1_010_000));
     }
 
     #[test]

@@ -40,7 +40,7 @@ use crate::{
 mod away;
 mod effects;
 
-/// Events that wait for the loop. When it is full whoever brings one waits, in the end the node that it comes from.
+/// Events that wait for the loop, and as many of logs and terminals. When it is full whoever brings one waits, in the end the node that it comes from.
 const EVENTS: usize = 256;
 /// Signals and the like. Full only when the loop is stuck.
 const CONTROLS: usize = 64;
@@ -113,6 +113,7 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
     let around = Surroundings::find();
     let (control, mut controls) = mpsc::channel(CONTROLS);
     let (events, mut incoming) = mpsc::channel(EVENTS);
+    let (numbered, mut streams) = mpsc::channel(EVENTS);
     let (batches, mut inputs) = mpsc::channel(BATCHES);
     let (client, clients) = watch::channel(None);
     let recorder: Arc<Mutex<Recorder>> = Arc::default();
@@ -138,7 +139,7 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
         painter: Painter::new(size),
         pace: Pace::new(around.remote),
         reader: Reader::start(around.remote, batches)?,
-        network: Network::new(events.clone(), clients, Arc::clone(&budget)),
+        network: Network::new(events.clone(), numbered, clients, Arc::clone(&budget)),
         events,
         control,
         poke,
@@ -187,7 +188,7 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
             Some((buffer, result)) = writer.done.recv() => ui.written(buffer, &result),
             () = sleep_until(wake), if wake.is_some() => {}
             () = relook.notified() => looks::reload(ui.options.clone(), ui.wishes.clone(), ui.events.clone()),
-            Some(event) = incoming.recv() => ui.event(event),
+            Some((number, event)) = next(&mut incoming, &mut streams) => ui.came(number, event),
         }
     };
     drop((link, watcher));
@@ -202,6 +203,15 @@ pub(super) async fn run(options: Options) -> io::Result<End> {
         let _late = tokio::time::timeout(PATIENCE, saving).await;
     }
     Ok(end)
+}
+
+/// The next event; whoever has much to say leaves others their turns.
+async fn next(events: &mut mpsc::Receiver<Event>, streams: &mut mpsc::Receiver<(u64, Event)>) -> Option<(Option<u64>, Event)> {
+    tokio::select! {
+        Some(event) = events.recv() => Some((None, event)),
+        Some((number, event)) = streams.recv() => Some((Some(number), event)),
+        else => None,
+    }
 }
 
 /// A moment that may never come.
@@ -228,6 +238,16 @@ impl Ui {
         notes.into_iter().for_each(|note| self.event(Event::Did(Done::Noted(note))));
     }
 
+    /// An event comes in; with a number it is dropped when what it comes from was begun anew meanwhile.
+    fn came(&mut self, number: Option<u64>, event: Event) {
+        if let Event::Terminal(_, attached) = &event {
+            self.budget.add_permits(terminals::weight(attached));
+        }
+        if number.is_none_or(|number| self.network.is_current(number)) {
+            self.event(event);
+        }
+    }
+
     /// An event goes in, and what is to be done is done.
     fn event(&mut self, event: Event) {
         let now = self.now();
@@ -236,9 +256,6 @@ impl Ui {
             event => matches!(event, Event::NoDaemon(_)),
         };
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner).event(now.since, &event, self.app.is_typing());
-        if let Event::Terminal(_, attached) = &event {
-            self.budget.add_permits(terminals::weight(attached));
-        }
         let effects = self.app.update(event, now);
         for effect in effects {
             self.recorder.lock().unwrap_or_else(PoisonError::into_inner).effect(now.since, &effect);

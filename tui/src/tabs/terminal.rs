@@ -4,6 +4,7 @@ use std::cell::Cell;
 
 use loopsy_shared::{
     api::terminals::{CloseTerminal, TerminalInfo, TerminalSize},
+    client::Attached,
     id::NodeId,
 };
 use ratatui::layout::Rect;
@@ -30,7 +31,7 @@ mod shells;
 
 use shells::{Item, Shells};
 
-/// Terminals whose screens are kept. One that was not looked at for longer comes back by a snapshot.
+/// Terminals whose screens are kept, with all of their lines 15 MB each. One that was not looked at for longer comes back by a snapshot.
 const KEPT: usize = 4;
 /// How long a row must be selected before its terminal is looked at, in milliseconds: who moves through a list looks at none on the way.
 const SETTLED: u64 = 120;
@@ -267,17 +268,23 @@ impl Tab for Terminal {
         self.front.set(front);
         if front {
             self.refresh(cx);
+            // What was looked at before is looked at again.
+            if let Some(key) = self.pane().filter(|pane| !pane.is_attached() && pane.ended().is_none()).map(|pane| pane.key().clone()) {
+                self.look(key, None, cx);
+            }
             return;
         }
+        self.pending = None;
         if let Some(pane) = self.pane_mut()
             && pane.typing().is_some()
         {
             pane.act(Command::Leave, cx);
         }
-        // An agent's screen is shown by the tab of the tasks as well; only one of them looks at a time.
-        let tasks: Vec<TerminalKey> =
-            self.panes.iter().map(|pane| pane.key().clone()).filter(|key| self.shells.info(key, cx.world).is_some_and(|info| info.task_id.is_some())).collect();
-        tasks.iter().for_each(|key| self.remove(key, cx));
+        // Nobody sees them, and the tab of the tasks may show one of them: only one of both looks at a time. What was looked at last is kept for coming back.
+        let last = self.panes.pop();
+        self.panes.drain(..).for_each(|mut pane| pane.detach(cx));
+        self.panes.extend(last);
+        self.panes.iter_mut().for_each(|pane| pane.rest(cx));
     }
 
     fn visit(&mut self, visit: Visit, cx: &mut Cx<'_>) {
@@ -324,8 +331,11 @@ impl Tab for Terminal {
                 Some((_, due)) => cx.wake(due - cx.now.since, Timer::Pane),
                 None => {}
             },
-            Event::Terminal(key, loopsy_shared::client::Attached::Exit(exit)) => {
-                self.shells.ended(key, exit, cx.now.wall);
+            Event::Terminal(key, Attached::Exit(exit)) => self.shells.ended(key, exit, cx.now.wall),
+            Event::Terminal(key, Attached::Hello { terminal, .. }) => {
+                if let Some(exit) = &terminal.exit {
+                    self.shells.ended(key, exit, terminal.ended_at.unwrap_or(cx.now.wall));
+                }
             }
             Event::TerminalEnd(key, Some(_)) => self.shells.missing(key),
             _ => {}

@@ -245,3 +245,22 @@ fn feed_speed() {
     }
     println!("{:.3} ms to draw 120x40, {} graphemes", start.elapsed().as_secs_f64(), row(&screen, 0).graphemes(true).count());
 }
+
+/// A thing to run by hand, as [`feed_speed`]: what so many screens that are kept take, all of their lines full.
+#[test]
+#[ignore = "a measurement"]
+fn memory() {
+    let used = || std::fs::read_to_string("/proc/self/status").unwrap().lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
+    println!("before: {}", used());
+    let mut kept = std::collections::VecDeque::new();
+    for number in 0..8 {
+        let mut screen = Emulator::new(size(118, 38), LINES);
+        let lines: String = (0..200).map(|line| format!("\x1b[32mterminal {number}\x1b[0m line {line}\r\n")).collect();
+        for _ in 0..100 {
+            screen.feed(lines.as_bytes());
+        }
+        kept.push_back(screen);
+        kept.truncate(5);
+        println!("{} kept: {}", kept.len(), used());
+    }
+}

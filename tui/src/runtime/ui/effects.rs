@@ -7,7 +7,7 @@ use crate::{
     clipboard,
     effect::{Done, Effect},
     event::Event,
-    runtime::{End, files, looks},
+    runtime::{End, files, looks, terminals::Hearing},
     terminal,
 };
 
@@ -25,9 +25,13 @@ impl Ui {
             Effect::Attach { terminal, size, scrollback } => self.network.attach(terminal, size, scrollback),
             Effect::Detach(terminal) => self.network.detach(&terminal),
             Effect::Type(terminal, bytes) => {
-                if !self.network.input(&terminal, &bytes) {
-                    self.later(Event::Did(Done::Noted("The terminal takes no more at the moment: what was typed last is lost.".to_owned())));
-                }
+                let why = match self.network.input(&terminal, &bytes) {
+                    Hearing::Taken => return,
+                    Hearing::Full => "The terminal takes no more at the moment: what was typed last is lost.",
+                    Hearing::Lost => "The connection to the terminal is lost: what was typed is not sent.",
+                    Hearing::Nobody => "The terminal is not connected: what was typed is lost.",
+                };
+                self.later(Event::Did(Done::Noted(why.to_owned())));
             }
             Effect::Size(terminal, size) => self.network.size(&terminal, size),
             Effect::Exec { number, at, line } => {

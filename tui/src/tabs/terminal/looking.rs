@@ -24,8 +24,8 @@ impl Terminal {
 
     /// The selected terminal is shown: at once when its screen is known, else when the selection stood still.
     pub(super) fn follow(&mut self, cx: &mut Cx<'_>) {
-        // Keys that somebody types into a program never become something else because the world changed.
-        if self.typing() == Some(Typing::Pane) {
+        // Keys that somebody types into a program never become something else because the world changed. And nothing is looked at that nobody sees.
+        if self.typing() == Some(Typing::Pane) || !self.front.get() {
             return;
         }
         let key = match self.selected() {

@@ -32,11 +32,18 @@ pub(super) enum Item {
 #[derive(Debug, Default)]
 struct Peer {
     asking: bool,
+    /// When it was asked last.
+    asked: u64,
+    /// It did not answer any calls since.
+    away: bool,
     terminals: Vec<TerminalInfo>,
     /// Why they are not known.
     problem: Option<String>,
     refused: bool,
 }
+
+/// How long a peer that said why its terminals are not known is left alone, in milliseconds. It may have changed its mind when there is news of it.
+const CALM: u64 = 10_000;
 
 /// All of them.
 #[derive(Debug, Default)]
@@ -63,13 +70,15 @@ fn first(id: &str) -> &str {
 }
 
 impl Shells {
-    /// Asks the peers that answer; `all` also those that were asked before.
+    /// Asks the peers that answer: those that were not asked yet, that were away since, or whose terminals are not known; or all of them.
     pub(super) fn ask(&mut self, all: bool, cx: &mut Cx<'_>) {
+        let is_due = |peer: &Peer| peer.away || peer.problem.is_some() && peer.asked + CALM <= cx.now.since;
         let online = cx.world.peers.values().filter(|peer| peer.trusted && peer.status == PeerStatus::Online);
-        let online = online.filter(|peer| all || !self.peers.contains_key(&peer.node_id));
+        let online = online.filter(|peer| all || self.peers.get(&peer.node_id).is_none_or(is_due));
         let online: Vec<NodeId> = online.map(|peer| peer.node_id.clone()).collect();
         for node in online {
             let peer = self.peers.entry(node.clone()).or_default();
+            (peer.asked, peer.away) = (cx.now.since, false);
             if !std::mem::replace(&mut peer.asking, true) {
                 cx.call(Some(&node), ListTerminals {});
             }
@@ -97,7 +106,11 @@ impl Shells {
     /// Peers that are gone are forgotten, and what was wanted and came.
     pub(super) fn settle(&mut self, world: &World) {
         if world.is_up() {
-            self.peers.retain(|node, _| world.peers.contains_key(node));
+            self.peers.retain(|node, peer| {
+                let known = world.peers.get(node);
+                peer.away |= known.is_some_and(|known| known.status != PeerStatus::Online);
+                known.is_some()
+            });
         }
         self.wanted.retain(|key| key.node.is_some() || !world.terminals.contains_key(&key.id));
     }

@@ -294,9 +294,11 @@ fn only_the_screens_looked_at_last_are_kept() {
         harness.later(200);
         harness.event(Event::Woke(Timer::Pane));
     }
-    let count = |wanted: fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
-    assert_eq!(count(|effect| matches!(effect, Effect::Attach { .. })), 8);
-    assert_eq!(count(|effect| matches!(effect, Effect::Detach(_))), 4);
+    let count = |harness: &Harness, wanted: fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Attach { .. })), 8);
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Detach(_))), 4);
+    harness.keys("1");
+    assert_eq!(count(&harness, |effect| matches!(effect, Effect::Detach(_))), 8, "nobody looks at any");
 }
 
 #[test]
@@ -364,6 +366,9 @@ fn older_lines_come_from_the_node() {
     assert_eq!(first(&before), first(&after), "the view stays where it was");
     harness.keys("g");
     assert_eq!(first(&harness.text(120, 40)), "line 1");
+    // They are not kept once nobody looks.
+    harness.keys("1 6");
+    assert!(matches!(harness.effects.iter().rev().find(|effect| matches!(effect, Effect::Attach { .. })), Some(Effect::Attach { scrollback: 5000, .. })));
 }
 
 #[test]
@@ -440,6 +445,162 @@ proptest! {
         }
         prop_assert_eq!(typed(&mut harness), expected);
     }
+}
+
+/// How often this terminal was attached to, and how often that ended.
+fn looks(harness: &Harness, key: &TerminalKey) -> (usize, usize) {
+    let count = |wanted: &dyn Fn(&Effect) -> bool| harness.effects.iter().filter(|effect| wanted(effect)).count();
+    (count(&|effect| matches!(effect, Effect::Attach { terminal, .. } if terminal == key)), count(&|effect| *effect == Effect::Detach(key.clone())))
+}
+
+#[test]
+fn nothing_is_looked_at_while_another_tab_is_in_front() {
+    let mut harness = typical_tab();
+    let (bash, claude) = (key(None, "aaaa0000"), key(None, "cccc0000"));
+    let lines: String = (1..=100).map(|line| format!("line {line}\r\n")).collect();
+    says(&mut harness, &bash, (80, 24), &lines);
+    harness.screen(120, 40);
+    harness.keys("tab k k k k esc r j 1");
+    assert_eq!((looks(&harness, &bash), looks(&harness, &claude)), ((1, 1), (0, 0)));
+    // Neither the row that was about to be looked at, nor what peers say now, brings one back.
+    harness.later(200);
+    harness.event(Event::Woke(Timer::Pane));
+    harness.answer("ListTerminals", Ok(Answer::ListTerminals(Box::new(Terminals { terminals: Vec::new() }))));
+    prints(&mut harness, &bash, "not seen");
+    assert_eq!((looks(&harness, &bash), looks(&harness, &claude)), ((1, 1), (0, 0)));
+    harness.keys("6 k");
+    assert_eq!(looks(&harness, &bash), (2, 1));
+    // What was there is seen until what is there comes, and at the same place.
+    let before = harness.text(120, 40);
+    assert!(before.contains("connecting") && before.contains("scrolled -4"), "{before}");
+    says(&mut harness, &bash, (80, 24), &lines);
+    assert!(harness.text(120, 40).contains("scrolled -4") && !harness.text(120, 40).contains("connecting"));
+    harness.keys("i x");
+    assert_eq!(typed(&mut harness), "x");
+}
+
+#[test]
+fn what_is_typed_without_a_connection_is_not_kept_for_later() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.keys("i");
+    harness.event(Event::Terminal(bash.clone(), Attached::Lost("reset".to_owned())));
+    harness.types("rm x");
+    raw(&mut harness, "enter", b"\r");
+    harness.event(Event::Input(Input::Paste("more".to_owned())));
+    assert_eq!(typed(&mut harness), "");
+    let text = harness.text(120, 40);
+    assert_eq!(text.matches("what you type does not reach it").count(), 1, "{text}");
+    harness.event(Event::Terminal(bash, Attached::Hello { terminal: Box::new(info(&terminal("aaaa0000", "bash"))), owner: false }));
+    harness.types("ls");
+    assert_eq!(typed(&mut harness), "ls");
+}
+
+#[test]
+fn a_size_that_was_ours_is_asked_for_again_unless_somebody_else_changed_it() {
+    for (size, again) in [((78, 19), 2), ((60, 20), 1)] {
+        let mut harness = typical_tab();
+        let bash = key(None, "aaaa0000");
+        says(&mut harness, &bash, (80, 30), "$ ");
+        harness.screen(80, 24);
+        harness.keys("i");
+        harness.screen(80, 24);
+        harness.event(Event::Woke(Timer::Resize));
+        harness.keys("ctrl-]");
+        harness.event(Event::Terminal(bash.clone(), Attached::Owner(true)));
+        harness.event(Event::Terminal(bash.clone(), Attached::Resize(TerminalSize { cols: 78, rows: 19 })));
+        harness.event(Event::Terminal(bash.clone(), Attached::Lost("reset".to_owned())));
+        let mut now = info(&terminal("aaaa0000", "bash"));
+        now.size = TerminalSize { cols: size.0, rows: size.1 };
+        harness.event(Event::Terminal(bash.clone(), Attached::Hello { terminal: Box::new(now), owner: false }));
+        let ours = Effect::Size(bash.clone(), TerminalSize { cols: 78, rows: 19 });
+        let asked: Vec<&Effect> = harness.effects.iter().filter(|effect| matches!(effect, Effect::Size(..))).collect();
+        assert_eq!(asked, vec![&ours; again], "{size:?}");
+    }
+}
+
+#[test]
+fn why_a_terminal_cannot_be_typed_into_is_said_as_it_is() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "$ ");
+    harness.event(Event::TerminalEnd(bash, Some("studio-mac cannot be reached.".to_owned())));
+    harness.keys("i");
+    let text = harness.text(120, 40);
+    assert_eq!(text.matches("studio-mac cannot be reached.").count(), 2, "in the pane and for the key: {text}");
+    assert!(!text.contains("there any more"), "{text}");
+}
+
+#[test]
+fn a_program_that_ends_in_the_background_shows_in_the_list() {
+    let mut harness = typical_tab();
+    let zsh = key(Some("ci-box"), "bbbb0000");
+    let other = key(Some("studio-mac"), "bbbb0000");
+    harness.keys("j j j");
+    harness.later(200);
+    harness.event(Event::Woke(Timer::Pane));
+    harness.keys("k k k");
+    harness.app.take_dirty();
+    let exit = || Attached::Exit(TerminalExit { exit_code: Some(9), signal: None });
+    let attached = if looks(&harness, &zsh).0 > 0 { zsh } else { other };
+    assert_eq!(looks(&harness, &attached).0, 1, "{:?}", harness.effects);
+    prints(&mut harness, &attached, "nobody sees this");
+    assert!(!harness.app.take_dirty());
+    harness.event(Event::Terminal(attached, exit()));
+    assert!(harness.app.take_dirty());
+    assert!(harness.text(120, 40).contains("exited 9 zsh"), "{}", harness.text(120, 40));
+}
+
+#[test]
+fn a_peer_that_comes_back_is_asked_for_its_terminals_again() {
+    let mut harness = typical_tab();
+    harness.requests();
+    let status = |harness: &mut Harness, status: &str| harness.fleet(json!({"type": "peer-changed", "peer": crate::testing::peer("ci-box", status)}));
+    let asked = |harness: &mut Harness| harness.requests().into_iter().filter(|(_, request)| request.name() == "ListTerminals").count();
+    status(&mut harness, "online");
+    assert_eq!(asked(&mut harness), 0, "nothing changed");
+    status(&mut harness, "offline");
+    assert_eq!(asked(&mut harness), 0);
+    status(&mut harness, "online");
+    harness.answer("ListTerminals", Err(Failure { message: "no".to_owned(), code: Some(1004), status: Some(403) }));
+    assert_eq!(asked(&mut harness), 0, "once");
+    // One that said why it tells nothing is asked again after a while.
+    harness.later(20_000);
+    status(&mut harness, "online");
+    assert_eq!(asked(&mut harness), 1);
+}
+
+#[test]
+fn a_program_that_wants_to_know_hears_whether_keys_go_to_it() {
+    let mut harness = typical_tab();
+    let bash = key(None, "aaaa0000");
+    says(&mut harness, &bash, (80, 24), "\x1b[?1004h$ ");
+    harness.keys("i x ctrl-]");
+    assert_eq!(typed(&mut harness), "\u{1b}[Ix\u{1b}[O");
+    prints(&mut harness, &bash, "\x1b[?1004l");
+    harness.keys("i x ctrl-]");
+    assert_eq!(typed(&mut harness), "x");
+}
+
+#[test]
+fn trying_again_leaves_a_live_screen_alone() {
+    let mut fleet = typical();
+    fleet["tasks"][0]["terminalId"] = json!(key(None, "cccc0000").id);
+    fleet["tasks"][0]["mode"] = json!("interactive");
+    let mut harness = Harness::with(fleet);
+    let claude = key(None, "cccc0000");
+    let effects =
+        harness.app.visited(crate::tabs::Visit::Task(crate::world::TaskKey { node: None, id: "7f3a0000-0000-4000-8000-000000000001".into() }), harness.now);
+    harness.effects.extend(effects);
+    assert_eq!(looks(&harness, &claude), (1, 0), "{:?}", harness.effects);
+    says(&mut harness, &claude, (80, 24), "> ");
+    harness.keys("r");
+    assert_eq!(looks(&harness, &claude), (1, 0));
+    assert!(harness.text(80, 24).contains("is live"), "{}", harness.text(80, 24));
+    harness.event(Event::TerminalEnd(claude.clone(), Some("The daemon of this machine does not answer.".to_owned())));
+    harness.keys("r");
+    assert_eq!(looks(&harness, &claude), (2, 0));
 }
 
 type Make = fn(&str) -> Harness;
