@@ -12,7 +12,7 @@ use crate::{
     overlays::{Flow, Overlay},
     request::{Place, Request},
     tabs::{self, Tab, TabId, Typing, Visit},
-    world::{Link, News, World},
+    world::{News, World},
 };
 
 mod command;
@@ -117,6 +117,13 @@ impl Cx<'_> {
     pub(crate) fn call(&mut self, at: Option<&NodeId>, request: impl Into<Request>) {
         let place = self.place;
         self.effect(Effect::Call { place, at: at.cloned(), request: request.into() });
+    }
+
+    /// Asks the local daemon how it is: what it says of itself comes by no stream. The answer is the app's, and news for everybody.
+    pub(crate) fn ask_status(&mut self) {
+        if self.world.is_up() {
+            self.effect(Effect::Call { place: Place::App, at: None, request: loopsy_shared::api::health::GetStatus::default().into() });
+        }
     }
 
     /// Leaves an effect to be done.
@@ -312,21 +319,22 @@ impl App {
                 out.same = true;
             }
             Event::Fleet(watched) => {
-                let waiting = self.world.approvals().len();
+                let waiting = self.world.waiting();
                 let was_up = self.world.is_up();
                 let news = self.world.take(*watched, self.now);
                 if matches!(news, News::All) || !was_up && self.world.is_up() {
                     out.effects.push(Effect::Call { place: Place::App, at: None, request: loopsy_shared::api::health::GetStatus::default().into() });
                 }
                 self.news(&news, out);
-                let more = self.world.approvals().len();
+                let more = self.world.waiting();
                 if more > waiting && !self.focused && !matches!(news, News::All) {
                     out.effects.push(Effect::Notify(format!("{more} {} for an answer", if more == 1 { "question waits" } else { "questions wait" })));
                 }
             }
             Event::NoDaemon(why) => {
-                let same = self.world.link == Link::Missing(why.clone());
-                let news = self.world.missing(why);
+                let before = self.world.link.clone();
+                let news = self.world.missing(why, self.now);
+                let same = self.world.link == before;
                 out.same = same;
                 if !same {
                     self.news(&news, out);
@@ -380,7 +388,7 @@ impl App {
             seen |= !out.same;
         }
         out.same = !seen;
-        let waiting = self.world.approvals().len();
+        let waiting = self.world.waiting();
         if self.named != Some(waiting) {
             self.named = Some(waiting);
             out.effects.push(Effect::Title(match waiting {
@@ -415,6 +423,7 @@ impl App {
 
     /// A key, a paste or the mouse: to who has the keys.
     fn input(&mut self, input: Input, out: &mut Out) {
+        self.tabs[self.tab as usize].tidy(&self.world);
         if let Some((number, _)) = self.overlays.last() {
             let number = *number;
             self.with_overlay(number, out, |overlay, cx| {

@@ -90,6 +90,8 @@ pub(crate) struct World {
     told: u64,
     tasks: BTreeMap<TaskId, TaskInfo>,
     approvals: Vec<Approval>,
+    /// How many approvals wait anywhere; counted when one of them changes.
+    waiting: usize,
 }
 
 /// What of the world changed; a tab looks only at what concerns it.
@@ -128,6 +130,7 @@ impl World {
             told: 0,
             tasks: BTreeMap::new(),
             approvals: Vec::new(),
+            waiting: 0,
         }
     }
 
@@ -177,15 +180,30 @@ impl World {
         all
     }
 
+    /// How many of them there are.
+    pub(crate) const fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// The node that an approval comes from, for asking: `None` when it is local or when nothing is known of it.
     pub(crate) fn peer_of(&self, approval: &Approval) -> Option<NodeId> {
         (self.node_id.as_ref() != Some(&approval.node_id)).then(|| approval.node_id.clone())
     }
 
-    /// The local daemon cannot be reached at all.
-    pub(crate) fn missing(&mut self, why: NoDaemon) -> News {
-        self.link = Link::Missing(why);
+    /// The local daemon cannot be reached at all. Where something is known of it already it is lost: what is shown is what was seen last.
+    pub(crate) fn missing(&mut self, why: NoDaemon, now: Now) -> News {
+        match why {
+            why if self.node_id.is_none() => self.link = Link::Missing(why),
+            NoDaemon::NotRunning(why) | NoDaemon::Unusable(why) => self.lost(why, now),
+            NoDaemon::NotInitialised => self.lost("Loopsy is not set up on this machine any more".to_owned(), now),
+        }
         News::Link
+    }
+
+    /// It went: since when is said once, why may change.
+    fn lost(&mut self, why: String, now: Now) {
+        let since = if let Link::Lost(since, _) = self.link { since } else { now.wall };
+        self.link = Link::Lost(since, why);
     }
 
     /// Takes what the stream says.
@@ -196,14 +214,17 @@ impl World {
                 News::Link
             }
             Watched::Lost(why) => {
-                if !matches!(self.link, Link::Lost(..)) {
-                    self.link = Link::Lost(now.wall, why);
-                }
+                self.lost(why, now);
                 News::Link
             }
             Watched::Event { event, .. } => {
                 self.link = Link::Up;
-                self.change(event, now)
+                let news = self.change(event, now);
+                if matches!(news, News::All | News::Approval(_) | News::Picture(_)) {
+                    let there = self.pictures.values().flat_map(|picture| &picture.approvals);
+                    self.waiting = self.approvals.iter().chain(there).filter(|approval| approval.state.is_open()).count();
+                }
+                news
             }
         }
     }
@@ -265,7 +286,7 @@ impl World {
                 return News::Picture(node_id);
             }
             E::Closing {} => {
-                self.link = Link::Lost(now.wall, "it is stopping".to_owned());
+                self.lost("it is stopping".to_owned(), now);
                 return News::Link;
             }
             event @ (E::TaskChanged { .. }

@@ -28,7 +28,12 @@ const LINES: usize = 4;
 
 impl App {
     /// Draws everything; where the caret is, when somebody types.
-    pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
+    pub(crate) fn view(&mut self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
+        self.tabs[self.tab as usize].tidy(&self.world);
+        self.drawn(buf)
+    }
+
+    fn drawn(&self, buf: &mut ratatui::buffer::Buffer) -> Option<Position> {
         let area = buf.area;
         let mut canvas = Canvas {
             buf,
@@ -76,7 +81,7 @@ impl App {
     }
 
     fn too_small(&self, area: Rect, canvas: &mut Canvas<'_>) {
-        let waiting = match self.world.approvals().len() {
+        let waiting = match self.world.waiting() {
             0 => None,
             1 => Some("1 approval waits".to_owned()),
             more => Some(format!("{more} approvals wait")),
@@ -127,7 +132,7 @@ impl App {
             let role = if tab == self.tab { Role::TabOpen } else { Role::Tab };
             end = put(canvas.buf, area, end, 0, &self.tab_text(tab), canvas.look.style(role));
         }
-        let waiting = self.world.approvals().len();
+        let waiting = self.world.waiting();
         let badge = if waiting == 0 { String::new() } else { format!("[!{waiting}] ") };
         let (state, role) = match &self.world.link {
             Link::Up => ("ok", Role::Good),
