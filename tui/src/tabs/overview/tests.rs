@@ -230,7 +230,9 @@ fn a_daemon_that_cannot_be_found_again_is_lost_and_what_was_seen_stays() {
 
 #[test]
 fn how_the_daemon_is_is_asked_when_somebody_looks() {
-    let asks = |harness: &mut Harness| std::mem::take(&mut harness.effects).iter().filter(|effect| matches!(effect, Effect::Call { request, .. } if request.name() == "Status")).count();
+    let asks = |harness: &mut Harness| {
+        std::mem::take(&mut harness.effects).iter().filter(|effect| matches!(effect, Effect::Call { request, .. } if request.name() == "Status")).count()
+    };
     let mut harness = Harness::typical();
     harness.keys("r");
     assert_eq!(asks(&mut harness), 1);

@@ -566,3 +566,29 @@ fn rows_are_made_anew_once_for_many_changes() {
     harness.event(Event::Woke(Timer::Settle));
     assert!(harness.effects.iter().any(|effect| matches!(effect, Effect::Follow(Some((key, _))) if key.id.as_str() == LIMIT)), "{:?}", harness.effects);
 }
+
+#[test]
+fn a_task_may_be_given_tools_and_a_time() {
+    let mut harness = at_tasks();
+    harness.keys("n");
+    harness.types("look around");
+    harness.keys("shift-tab left shift-tab");
+    harness.types("soon");
+    let text = harness.text(80, 24);
+    assert!(text.contains("Queue") && text.contains("is refused when all places are taken"), "{text}");
+    harness.keys("enter");
+    assert!(harness.text(80, 24).contains("such as 90s, 30m or 2h"), "{}", harness.text(80, 24));
+    harness.keys("backspace backspace backspace backspace");
+    harness.types("1.5h");
+    harness.keys("shift-tab");
+    harness.types("WebFetch");
+    harness.keys("shift-tab");
+    harness.types("Read, Bash(git log:*)  Grep");
+    assert!(harness.text(40, 12).contains("Allow tools"), "it scrolls: {}", harness.text(40, 12));
+    harness.keys("enter");
+    let requests = harness.requests();
+    let Some((None, Request::DispatchTask(request))) = requests.last() else { panic!("{requests:?}") };
+    assert_eq!(request.allowed_tools, ["Read", "Bash(git log:*)", "Grep"]);
+    assert_eq!((request.disallowed_tools.as_slice(), request.queue), (["WebFetch".to_owned()].as_slice(), false));
+    assert_eq!(request.timeout.map(f64::from), Some(5_400_000.0));
+}
