@@ -12,7 +12,7 @@ use crate::{
     overlays::{Flow, Overlay},
     request::{Place, Request},
     tabs::{self, Tab, TabId, Typing, Visit},
-    world::{Link, News, World},
+    world::{News, World},
 };
 
 mod command;
@@ -123,6 +123,13 @@ impl Cx<'_> {
     pub(crate) fn call(&mut self, at: Option<&NodeId>, request: impl Into<Request>) {
         let place = self.place;
         self.effect(Effect::Call { place, at: at.cloned(), request: request.into() });
+    }
+
+    /// Asks the local daemon how it is: what it says of itself comes by no stream. The answer is the app's, and news for everybody.
+    pub(crate) fn ask_status(&mut self) {
+        if self.world.is_up() {
+            self.effect(Effect::Call { place: Place::App, at: None, request: loopsy_shared::api::health::GetStatus::default().into() });
+        }
     }
 
     /// Leaves an effect to be done.
@@ -353,8 +360,9 @@ impl App {
                 }
             }
             Event::NoDaemon(why) => {
-                let same = self.world.link == Link::Missing(why.clone());
-                let news = self.world.missing(why);
+                let before = self.world.link.clone();
+                let news = self.world.missing(why, self.now);
+                let same = self.world.link == before;
                 out.same = same;
                 if !same {
                     self.news(&news, out);
@@ -457,6 +465,7 @@ impl App {
 
     /// A key, a paste or the mouse: to who has the keys.
     fn input(&mut self, input: Input, out: &mut Out) {
+        self.tabs[self.tab as usize].tidy(&self.world);
         if let Some((number, _)) = self.overlays.last() {
             let number = *number;
             self.with_overlay(number, out, |overlay, cx| {

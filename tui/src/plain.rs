@@ -2,19 +2,30 @@
 
 use std::{
     io::{self, BufRead, IsTerminal, Write},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::StreamExt;
 use loopsy_shared::{
-    api::{ai_tasks::WatchTask, events::WatchEvents},
+    api::ai_tasks::{TaskEvent, WatchTask},
     client::{Client, ClientError, Local, Watched},
+    id::NodeId,
+    paths::DataDir,
     text::inert,
     time,
 };
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinSet,
+};
 
-use crate::{event::Now, request, runtime::Options, world::World};
+use crate::{
+    event::{Event, NoDaemon, Now},
+    request,
+    runtime::{Control, Options, link::Link},
+    world::{TaskKey, World},
+};
 
 mod command;
 mod session;
@@ -23,6 +34,10 @@ use session::{Do, Session, Why};
 
 /// Lines that were typed and not looked at yet; who types more waits.
 const TYPED: usize = 64;
+/// Events that were not told yet; the stream waits meanwhile.
+const HEARD: usize = 64;
+/// Places where the daemon was found that were not looked at yet; who finds it waits.
+const FOUND: usize = 4;
 /// A word that confirms cannot be typed sooner than this after what it confirms was shown.
 const SOON: Duration = Duration::from_millis(400);
 
@@ -35,9 +50,8 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     if !local.is_running() {
         return Err(io::Error::other("The daemon of this machine does not run. Start it with `loopsy start`."));
     }
-    let client = local.client().map_err(io::Error::other)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let end = runtime.block_on(talk(&client, local.address()));
+    let end = runtime.block_on(talk(options.dir.clone(), local.address()));
     // The thread that reads the input may wait for a line for ever.
     runtime.shutdown_background();
     match end {
@@ -53,12 +67,41 @@ fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-async fn talk(client: &Client, address: String) -> io::Result<()> {
+/// A log that is followed.
+type LogStream = futures_util::stream::BoxStream<'static, Result<Watched<TaskEvent>, ClientError>>;
+
+/// The task whose log is followed, and how far it was told.
+struct Tail {
+    task: TaskKey,
+    after: u64,
+    log: LogStream,
+}
+
+impl Tail {
+    fn begin(client: &Client, task: TaskKey, after: u64) -> Result<Self, ClientError> {
+        let begin = (after > 0).then(|| after.to_string());
+        let request = WatchTask { task_id: task.id.clone(), since: None, after: None };
+        let log = at(client, task.node.as_ref()).watch(&request, begin.as_deref())?.boxed();
+        Ok(Self { task, after, log })
+    }
+}
+
+/// The way to a peer, or to the local daemon itself.
+fn at(client: &Client, node: Option<&NodeId>) -> Client {
+    node.map_or_else(|| client.clone(), |node| client.at(node.as_str()))
+}
+
+async fn talk(dir: DataDir, address: String) -> io::Result<()> {
     let person = io::stdin().is_terminal();
     let (sender, mut lines) = mpsc::channel(TYPED);
     std::thread::Builder::new().name("lines".to_owned()).spawn(move || read(&sender))?;
-    let mut stream = std::pin::pin!(client.watch(&WatchEvents { fleet: true, ..WatchEvents::default() }, None).map_err(io::Error::other)?);
-    let mut log: Option<futures_util::stream::BoxStream<'static, Result<Watched<loopsy_shared::api::ai_tasks::TaskEvent>, ClientError>>> = None;
+    // The daemon is found again when it comes back elsewhere; this ends with what it was started for.
+    let (events, mut heard) = mpsc::channel(HEARD);
+    let (control, mut found) = mpsc::channel(FOUND);
+    let (way, mut clients) = watch::channel(None);
+    let mut link = JoinSet::new();
+    link.spawn(Link { dir, events, control, client: way, poke: Arc::default() }.run());
+    let mut tail: Option<Tail> = None;
     let mut asked: JoinSet<(Why, Result<request::Answer, ClientError>)> = JoinSet::new();
     let mut session = Session::new(World::new(address));
     let start = Instant::now();
@@ -76,20 +119,50 @@ async fn talk(client: &Client, address: String) -> io::Result<()> {
                 Ok((why, result)) => session.answer(why, result.map_err(|error| sentence(&error)), now()),
                 Err(_) => Vec::new(),
             },
-            event = stream.next() => match event {
-                Some(Ok(event)) => {
-                    known = known || matches!(event, Watched::Event { .. });
-                    session.heard(event, now())
+            Some(control) = found.recv() => {
+                if let Control::Address(address) = control {
+                    session.world.address = address;
                 }
-                Some(Err(error)) => return Err(io::Error::other(error)),
+                Vec::new()
+            }
+            Ok(()) = clients.changed() => {
+                let client = clients.borrow_and_update().clone();
+                // It may be another one now, which knows nothing of what was followed.
+                match (client, tail.take()) {
+                    (Some(client), Some(Tail { task, after, .. })) => {
+                        tail = Some(Tail::begin(&client, task, after).map_err(io::Error::other)?);
+                    }
+                    (_, before) => tail = before,
+                }
+                Vec::new()
+            }
+            event = heard.recv() => match event {
+                Some(Event::Fleet(watched)) => {
+                    known = known || matches!(*watched, Watched::Event { .. });
+                    session.heard(*watched, now())
+                }
+                // Nothing is known, and nothing will be.
+                Some(Event::NoDaemon(NoDaemon::Unusable(why))) if !known => return Err(io::Error::other(why)),
+                Some(Event::NoDaemon(why)) => session.missing(why, now()),
+                Some(_) => Vec::new(),
                 None => return Err(io::Error::other("The daemon ended the connection.")),
             },
-            Some(event) = async { match &mut log { Some(log) => log.next().await, None => std::future::pending().await } } => match event {
-                Ok(Watched::Event { event, .. }) => session::logged(&event).into_iter().map(|line| Do::Say(format!("| {line}"))).collect(),
-                Ok(_) => Vec::new(),
-                Err(error) => {
-                    log = None;
+            event = next(&mut tail) => match event {
+                Some(Ok(Watched::Event { event, .. })) => {
+                    if let Some(tail) = &mut tail {
+                        tail.after = tail.after.max(event.seq);
+                    }
+                    session::logged(&event).into_iter().map(|line| Do::Say(format!("| {line}"))).collect()
+                }
+                // One event that this version does not know is no reason to miss the others.
+                Some(Ok(_) | Err(ClientError::Protocol { .. })) => Vec::new(),
+                Some(Err(error)) => {
+                    tail = None;
                     vec![Do::Say(sentence(&error))]
+                }
+                None => {
+                    tail = None;
+                    Vec::new()
                 }
             },
             line = lines.recv(), if ready => match line {
@@ -99,25 +172,32 @@ async fn talk(client: &Client, address: String) -> io::Result<()> {
             },
         };
         for step in out {
-            match step {
-                Do::Say(text) => print(&text)?,
-                Do::Ask(at, request, why) => {
-                    let client = at.map_or_else(|| client.clone(), |at| client.at(at.as_str()));
+            let client = clients.borrow().clone();
+            match (step, client) {
+                (Do::Say(text), _) => print(&text)?,
+                (Do::Ask(node, request, why), Some(client)) => {
+                    let client = at(&client, node.as_ref());
                     asked.spawn(async move { (why, request::ask(&client, request).await) });
                 }
-                Do::Forget if person => {
+                (Do::Tail(Some(task)), Some(client)) => tail = Some(Tail::begin(&client, task, 0).map_err(io::Error::other)?),
+                (Do::Ask(..) | Do::Tail(Some(_)), None) => print("The daemon of this machine does not answer yet.")?,
+                (Do::Forget, _) if person => {
                     counts = Instant::now() + SOON;
                     forget();
                 }
-                Do::Forget => {}
-                Do::Tail(None) => log = None,
-                Do::Tail(Some(task)) => {
-                    let client = task.node.map_or_else(|| client.clone(), |at| client.at(at.as_str()));
-                    log = Some(client.watch(&WatchTask { task_id: task.id, since: None, after: None }, None).map_err(io::Error::other)?.boxed());
-                }
-                Do::Quit => return Ok(()),
+                (Do::Forget, _) => {}
+                (Do::Tail(None), _) => tail = None,
+                (Do::Quit, _) => return Ok(()),
             }
         }
+    }
+}
+
+/// What the followed log says next; nothing ever when none is followed.
+async fn next(tail: &mut Option<Tail>) -> Option<Result<Watched<TaskEvent>, ClientError>> {
+    match tail {
+        Some(tail) => tail.log.next().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::terminal;
 mod crash;
 mod exec;
 mod files;
-mod link;
+pub(crate) mod link;
 mod looks;
 mod network;
 mod pace;
@@ -23,7 +23,7 @@ mod writer;
 
 /// What comes from the world that is no event of the app.
 #[derive(Debug)]
-enum Control {
+pub(crate) enum Control {
     /// The window may have another size.
     Size,
     /// Stop like any program, until `fg`.

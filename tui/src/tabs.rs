@@ -114,6 +114,9 @@ pub(crate) trait Tab {
     /// Another tab wants something.
     fn visit(&mut self, _visit: Visit, _cx: &mut Cx<'_>) {}
 
+    /// It is about to be drawn, or to get a key: what was put off until somebody looks is done. Only the tab in front is told.
+    fn tidy(&mut self, _world: &World) {}
+
     /// The world changed.
     fn news(&mut self, _news: &News, _cx: &mut Cx<'_>) {}
 

@@ -82,7 +82,7 @@ impl Harness {
         self.now.wall += milliseconds;
     }
 
-    /// The requests that were made, which are forgotten then.
+    /// The requests that were made, which are forgotten then. What the app asks for itself is not among them.
     pub(crate) fn requests(&mut self) -> Vec<(Option<String>, Request)> {
         let (calls, rest) = std::mem::take(&mut self.effects).into_iter().partition(|effect| matches!(effect, Effect::Call { .. }));
         self.effects = rest;
@@ -90,6 +90,7 @@ impl Harness {
         calls
             .into_iter()
             .filter_map(|effect| match effect {
+                Effect::Call { place: crate::request::Place::App, .. } => None,
                 Effect::Call { at, request, .. } => Some((at.map(|at| at.to_string()), request)),
                 _ => None,
             })

@@ -188,10 +188,20 @@ impl World {
         (self.node_id.as_ref() != Some(&approval.node_id)).then(|| approval.node_id.clone())
     }
 
-    /// The local daemon cannot be reached at all.
-    pub(crate) fn missing(&mut self, why: NoDaemon) -> News {
-        self.link = Link::Missing(why);
+    /// The local daemon cannot be reached at all. Where something is known of it already it is lost: what is shown is what was seen last.
+    pub(crate) fn missing(&mut self, why: NoDaemon, now: Now) -> News {
+        match why {
+            why if self.node_id.is_none() => self.link = Link::Missing(why),
+            NoDaemon::NotRunning(why) | NoDaemon::Unusable(why) => self.lost(why, now),
+            NoDaemon::NotInitialised => self.lost("Loopsy is not set up on this machine any more".to_owned(), now),
+        }
         News::Link
+    }
+
+    /// It went: since when is said once, why may change.
+    fn lost(&mut self, why: String, now: Now) {
+        let since = if let Link::Lost(since, _) = self.link { since } else { now.wall };
+        self.link = Link::Lost(since, why);
     }
 
     /// Takes what the stream says.
@@ -202,9 +212,7 @@ impl World {
                 News::Link
             }
             Watched::Lost(why) => {
-                if !matches!(self.link, Link::Lost(..)) {
-                    self.link = Link::Lost(now.wall, why);
-                }
+                self.lost(why, now);
                 News::Link
             }
             Watched::Event { event, .. } => {
@@ -271,7 +279,7 @@ impl World {
                 return News::Picture(node_id);
             }
             E::Closing {} => {
-                self.link = Link::Lost(now.wall, "it is stopping".to_owned());
+                self.lost("it is stopping".to_owned(), now);
                 return News::Link;
             }
             event @ (E::TaskChanged { .. }

@@ -33,7 +33,12 @@ const LINES: usize = 4;
 
 impl App {
     /// Draws everything as it is at this time; where the caret is, when somebody types.
-    pub(crate) fn view(&self, buf: &mut ratatui::buffer::Buffer, now: Now) -> Option<Position> {
+    pub(crate) fn view(&mut self, buf: &mut ratatui::buffer::Buffer, now: Now) -> Option<Position> {
+        self.tabs[self.tab as usize].tidy(&self.world);
+        self.drawn(buf, now)
+    }
+
+    fn drawn(&self, buf: &mut ratatui::buffer::Buffer, now: Now) -> Option<Position> {
         let area = buf.area;
         let mut canvas =
             Canvas { buf, look: &self.look, world: &self.world, keymap: &self.keymap, now, focused: self.overlays.is_empty(), covered: u16::MAX, caret: None };

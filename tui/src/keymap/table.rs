@@ -61,7 +61,7 @@ const MESSAGES: &[Row] = &[
     (MESSAGES_TAB, C::Unread, "u", "unread", "Show only threads with something unread"),
     (MESSAGES_TAB, C::Copy, "y", "copy", "Copy the message"),
     (MESSAGES_TAB, C::Envelope, "E", "raw", "Show the message as it travelled"),
-    (MESSAGES_TAB, C::Refresh, "r", "", "Look for answers of peers now"),
+    (MESSAGES_TAB, C::Refresh, "r", "", "Send the message again that was not delivered"),
 ];
 
 const TASKS_TAB: Scope = Tab(TabId::Tasks);

@@ -27,6 +27,8 @@ pub(crate) struct Rights {
     list: List<Scope>,
     place: Asker,
     then: Option<Then>,
+    /// None at all cannot be chosen.
+    some: bool,
 }
 
 impl std::fmt::Debug for Rights {
@@ -53,7 +55,14 @@ impl Rights {
     /// Of the peer with this name, beginning with these. Answers of `then` come to who asks.
     pub(crate) fn new(cx: &Cx<'_>, title: impl Into<String>, name: &str, chosen: &[Scope], then: impl FnOnce(Vec<Scope>, &mut Cx<'_>) + 'static) -> Self {
         let name = loopsy_shared::text::inert(name).into_owned();
-        Self { title: title.into(), name, chosen: chosen.to_vec(), list: List::default(), place: cx.place, then: Some(Box::new(then)) }
+        Self { title: title.into(), name, chosen: chosen.to_vec(), list: List::default(), place: cx.place, then: Some(Box::new(then)), some: false }
+    }
+
+    /// For a machine that is no peer yet: none at all would be no pairing.
+    #[must_use]
+    pub(crate) fn at_least_one(mut self) -> Self {
+        self.some = true;
+        self
     }
 
     fn toggle(&mut self) {
@@ -68,7 +77,9 @@ impl Rights {
     /// What the choice means where that is not plain.
     fn warning(&self) -> Option<String> {
         let name = &self.name;
-        if self.chosen.is_empty() {
+        if self.chosen.is_empty() && self.some {
+            Some("A machine that may do nothing needs no pairing. Leave it `status` at least.".to_owned())
+        } else if self.chosen.is_empty() {
             Some(format!("{name} may do nothing here then. To end it for good, remove it: x."))
         } else if self.chosen.contains(&Scope::Terminal) {
             Some(format!("With `terminal`, whoever sits at {name} can do here whatever you can; no command policy applies."))
@@ -92,6 +103,7 @@ impl Overlay for Rights {
             return Flow::Stay;
         }
         match command {
+            Command::Open if self.some && self.chosen.is_empty() => Flow::Stay,
             Command::Open => {
                 if let Some(then) = self.then.take() {
                     let before = std::mem::replace(&mut cx.place, self.place);

@@ -17,6 +17,8 @@ pub(super) enum Command {
     Show(usize),
     /// Yes, after the card was read and a word typed.
     Approve(usize),
+    /// Yes, and keep a rule: the one with this number, or the only one. After all of it was read and a word typed.
+    Always(usize, Option<usize>),
     /// An answer to a question of an approval: its number, and a choice's number or a text.
     Answer(usize, usize, String),
     /// No, with a reason perhaps.
@@ -42,11 +44,13 @@ pub(super) enum Command {
 }
 
 /// For help.
-pub(super) const HELP: [&str; 17] = [
+pub(super) const HELP: [&str; 19] = [
     "1 to 7, or overview, peers, context, messages, tasks, terminals, pairing: what is there",
     "approvals: what agents ask",
     "show N: the whole of approval N",
     "approve N: shows the whole of it, then asks for the word approve",
+    "always N: the same with the rule that the agent offers to keep, shown before; then asks for the word always",
+    "always N R: the same with rule R, where there are several",
     "answer N Q TEXT: answers question Q of approval N with a choice's number or a text; approve N sends the answers",
     "deny N REASON: denies it; the reason may be left out",
     "stop N: denies it and stops the task",
@@ -80,6 +84,10 @@ pub(super) fn parse(line: &str) -> Result<Command, String> {
         ("approvals" | "!", _) => alone(Command::Approvals),
         ("show", _) => Ok(Command::Show(only(word, rest)?)),
         ("approve", _) => Ok(Command::Approve(only(word, rest)?)),
+        ("always", _) => {
+            let (number, rest) = numbered(word, rest)?;
+            Ok(Command::Always(number, if rest.is_empty() { None } else { Some(only(word, rest)?) }))
+        }
         ("answer", _) => {
             let (number, rest) = numbered(word, rest)?;
             let (question, text) = numbered(word, rest)?;

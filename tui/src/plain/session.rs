@@ -22,7 +22,7 @@ use loopsy_shared::{
 use super::command::{Command, HELP, parse};
 use crate::{
     card::{self, Signs, clock, visible},
-    event::Now,
+    event::{NoDaemon, Now},
     overlays::review::{is_whole, outcome, summary, tool, zone},
     request::{Answer, Request},
     tabs::TabId,
@@ -54,6 +54,8 @@ pub(super) enum Why {
     Show(usize),
     /// To show it and allow it then.
     Approve(usize),
+    /// To show it with its rules, and allow it and keep one then.
+    Always(usize, Option<usize>),
     /// To answer a question of it.
     Answer(usize, usize, String),
     /// To deny it.
@@ -67,8 +69,8 @@ pub(super) enum Why {
 /// What waits for a word.
 #[derive(Debug)]
 enum Confirm {
-    /// `approve`: the approval with this number, as it was shown.
-    Approve(usize, Box<DecideApproval>),
+    /// A yes to the approval with this number, as it was shown; and its word, `approve` or `always`.
+    Yes(usize, &'static str, Box<DecideApproval>),
     /// `cancel`: a task.
     Cancel(TaskKey),
 }
@@ -115,7 +117,7 @@ impl Session {
     /// A line that was typed.
     pub(super) fn line(&mut self, line: &str, now: Now) -> Vec<Do> {
         match (self.confirm.take(), line.trim()) {
-            (Some(Confirm::Approve(number, request)), "approve") => return vec![Do::Ask(None, (*request).into(), Why::Decided(number))],
+            (Some(Confirm::Yes(number, word, request)), typed) if typed == word => return vec![Do::Ask(None, (*request).into(), Why::Decided(number))],
             (Some(Confirm::Cancel(task)), "cancel") => {
                 let request = CancelTask { task_id: task.id };
                 return vec![Do::Ask(task.node, request.into(), Why::Done("It was cancelled.".to_owned()))];
@@ -150,6 +152,7 @@ impl Session {
             Command::Approvals => self.waiting(now),
             Command::Show(number) => ask(self.approval(number)?, Why::Show(number)),
             Command::Approve(number) => ask(self.approval(number)?, Why::Approve(number)),
+            Command::Always(number, rule) => ask(self.approval(number)?, Why::Always(number, rule)),
             Command::Answer(number, question, text) => ask(self.approval(number)?, Why::Answer(number, question, text)),
             Command::Deny(number, reason) => ask(self.approval(number)?, Why::Deny(number, Decision::Deny, reason)),
             Command::Stop(number) => ask(self.approval(number)?, Why::Deny(number, Decision::Stop, None)),
@@ -226,7 +229,7 @@ impl Session {
 
     fn got(&mut self, why: Why, approval: Approval, now: Now) -> Vec<Do> {
         let key = key_of(&approval);
-        let (Why::Show(of) | Why::Approve(of) | Why::Answer(of, ..) | Why::Deny(of, ..)) = &why else { return Vec::new() };
+        let (Why::Show(of) | Why::Approve(of) | Why::Always(of, _) | Why::Answer(of, ..) | Why::Deny(of, ..)) = &why else { return Vec::new() };
         let of = *of;
         if self.approval(of).ok() != Some(&key) {
             return vec![say(format!("The daemon answered with another approval than {of}: nothing was done."))];
@@ -268,7 +271,24 @@ impl Session {
                 let asks = if approval.kind == ApprovalKind::Question { "Send these answers" } else { "Allow exactly this, once" };
                 out.push(say(format!("{asks}? Type the word approve; anything else leaves it.")));
                 out.push(Do::Forget);
-                self.confirm = Some(Confirm::Approve(number, Box::new(answer(Decision::Allow, None, answers))));
+                self.confirm = Some(Confirm::Yes(number, "approve", Box::new(answer(Decision::Allow, None, answers))));
+                out
+            }
+            Why::Always(number, rule) => {
+                let mut out: Vec<Do> = shown().collect();
+                match chosen_rule(&approval, number, rule) {
+                    Err(why) => out.extend(why.lines().map(say)),
+                    Ok(index) => {
+                        out.extend(rules_of(&approval).into_iter().map(Do::Say));
+                        out.push(say(format!(
+                            "Allow exactly this, and keep rule {}, so that the agent does not ask again where it fits? Type the word always; anything else leaves it.",
+                            index + 1
+                        )));
+                        out.push(Do::Forget);
+                        let request = DecideApproval { suggestion: Some(index), ..answer(Decision::Always, None, BTreeMap::new()) };
+                        self.confirm = Some(Confirm::Yes(number, "always", Box::new(request)));
+                    }
+                }
                 out
             }
             _ => shown().collect(),
@@ -293,18 +313,30 @@ impl Session {
         vec![say(line)]
     }
 
+    /// There is no daemon to be found.
+    pub(super) fn missing(&mut self, why: NoDaemon, now: Now) -> Vec<Do> {
+        self.world.missing(why, now);
+        self.of_link(now)
+    }
+
+    /// Says that the daemon came or went, once.
+    fn of_link(&mut self, now: Now) -> Vec<Do> {
+        let up = self.world.is_up();
+        if self.link.replace(up) == Some(up) {
+            return Vec::new();
+        }
+        let why = match &self.world.link {
+            Link::Up | Link::Connecting => return vec![say(format!("{} Connected to the daemon at {}.", at(now), self.world.address))],
+            Link::Lost(_, why) | Link::Missing(NoDaemon::NotRunning(why) | NoDaemon::Unusable(why)) => why.trim_end_matches('.'),
+            Link::Missing(NoDaemon::NotInitialised) => "Loopsy is not set up on this machine",
+        };
+        vec![say(format!("{} The daemon does not answer: {why}. It is tried again.", at(now)))]
+    }
+
     /// The daemon's stream.
     pub(super) fn heard(&mut self, watched: Watched<events::Event>, now: Now) -> Vec<Do> {
         let news = self.world.take(watched, now);
-        let mut out = Vec::new();
-        let up = self.world.is_up();
-        if self.link != Some(up) {
-            self.link = Some(up);
-            match &self.world.link {
-                Link::Lost(_, why) => out.push(say(format!("{} The daemon does not answer: {why}. It is tried again.", at(now)))),
-                _ => out.push(say(format!("{} Connected to the daemon at {}.", at(now), self.world.address))),
-            }
-        }
+        let mut out = self.of_link(now);
         for happened in std::mem::take(&mut self.world.activity) {
             // A question has a line of its own, with its number.
             if !happened.text.contains(" asks: ") {
@@ -333,7 +365,7 @@ impl Session {
                 out.push(say(format!("approval {} is no longer asked", at + 1)));
             }
         }
-        let Some(Confirm::Approve(number, request)) = &self.confirm else { return };
+        let Some(Confirm::Yes(number, _, request)) = &self.confirm else { return };
         let Some(key) = number.checked_sub(1).and_then(|at| self.approvals.get(at)) else { return };
         let now = open.iter().find(|approval| key_of(approval) == *key);
         // What is too large for the stream comes without its hash: the daemon compares it then.
@@ -366,7 +398,7 @@ impl Session {
                     format!("{} at {}, {}", self.world.here(), self.world.address, if self.world.is_up() { "connected" } else { "not connected" }),
                     format!("{online} of {} peers online", self.world.peers.len()),
                     format!("{running} tasks run or wait"),
-                    format!("{} approvals wait", self.world.approvals().len()),
+                    format!("{} approvals wait", self.world.answerable()),
                 ]
             }
             TabId::Peers => self
@@ -406,6 +438,7 @@ impl Session {
             TabId::Terminal => {
                 let mut lines: Vec<String> =
                     self.world.terminals.values().map(|terminal| format!("{} {}, in {}", terminal.id.short(), terminal.command, terminal.cwd)).collect();
+                lines.push("These are the terminals of this machine; `loopsy terminal list --on PEER` lists those of a peer.".to_owned());
                 lines.push("`loopsy terminal --help` says how one is opened and attached.".to_owned());
                 lines
             }
@@ -446,14 +479,43 @@ fn in_a_line(approval: &Approval) -> String {
 fn card_of(approval: &Approval, now: Now) -> Vec<String> {
     let zone: TimeZone = zone();
     let look = card::Look { width: WIDE, now: now.wall, zone };
-    let lines = card::entries(approval, &look, Signs::Ascii).iter().flat_map(|entry| entry.wrapped(WIDE)).collect::<Vec<_>>();
+    in_lines(&card::entries(approval, &look, Signs::Ascii))
+}
+
+fn in_lines(entries: &[card::Entry]) -> Vec<String> {
+    let lines = entries.iter().flat_map(|entry| entry.wrapped(WIDE)).collect::<Vec<_>>();
     lines.iter().map(|line| inert(&line.iter().map(|span| span.text.as_str()).collect::<String>()).into_owned()).collect()
+}
+
+/// The rule that is meant, by its place.
+fn chosen_rule(approval: &Approval, number: usize, rule: Option<usize>) -> Result<usize, String> {
+    let count = approval.suggestions.len();
+    match rule {
+        _ if approval.kind == ApprovalKind::Question => Err("A rule cannot be kept with answers to questions. Nothing was sent.".to_owned()),
+        _ if count == 0 => Err(format!("The agent offers no rule to keep: `approve {number}` allows this once. Nothing was sent.")),
+        None if count == 1 => Ok(0),
+        Some(rule) if (1..=count).contains(&rule) => Ok(rule - 1),
+        _ => {
+            let rules = rules_of(approval).join("\n");
+            Err(format!("{rules}\nWhich rule is kept? `always {number} R`, where R is 1 to {count}. Nothing was sent."))
+        }
+    }
+}
+
+/// The rules that the agent offers to keep, exactly, in ASCII but for what they quote.
+fn rules_of(approval: &Approval) -> Vec<String> {
+    let mut page = card::Page::new(Signs::Ascii);
+    for (index, suggestion) in approval.suggestions.iter().enumerate() {
+        page.body("", card::Tone::Strong, &format!("rule {}: {}", index + 1, suggestion.label));
+        page.raw("  | ", &suggestion.rule);
+    }
+    in_lines(&page.entries)
 }
 
 fn pairing() -> Vec<Do> {
     [
         "On one machine: loopsy pair",
-        "On the other: loopsy connect, with what the first one shows",
+        "On the other: loopsy pair ADDRESS, with the address that the first one shows; it asks for the invite code",
         "Both then show six digits, which have to be the same.",
         "loopsy pair --help says more.",
     ]

@@ -1,7 +1,10 @@
 //! Lines in, lines and requests out; and no yes without the word, for what was shown.
 
 use insta::assert_snapshot;
-use loopsy_shared::{api::approvals::Approval, client::Watched};
+use loopsy_shared::{
+    api::approvals::{Approval, Decision},
+    client::Watched,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -10,7 +13,7 @@ use super::{
     session::{Do, Session, Why},
 };
 use crate::{
-    event::Now,
+    event::{NoDaemon, Now},
     request::{Answer, Request},
     tabs::TabId,
     testing::{NOON, approval, typical},
@@ -63,6 +66,8 @@ fn lines_are_read() {
         ("approve 2", Command::Approve(2)),
         ("deny 1 not  now", Command::Deny(1, Some("not  now".to_owned()))),
         ("deny 1", Command::Deny(1, None)),
+        ("always 2", Command::Always(2, None)),
+        ("always 2 3", Command::Always(2, Some(3))),
         ("stop 4", Command::Stop(4)),
         ("answer 1 2 both of them", Command::Answer(1, 2, "both of them".to_owned())),
         ("task mac: fix it", Command::Task("mac: fix it".to_owned())),
@@ -158,6 +163,58 @@ fn numbers_stay_with_what_they_were_said_for() {
 }
 
 #[test]
+fn machines_are_paired_the_encrypted_way() {
+    let (mut session, _) = session();
+    let said = says(&session.line("pair", NOW));
+    assert!(said.contains("loopsy pair\n") && said.contains("loopsy pair ADDRESS") && !said.contains("connect"), "{said}");
+}
+
+#[test]
+fn a_rule_is_kept_after_it_was_shown_and_its_word_typed() {
+    let (mut session, _) = session();
+    let mut known = whole(FIRST);
+    let (said, asked) = line(&mut session, "always 1", &known);
+    assert!(asked.is_empty() && said.ends_with("anything else leaves it.\nForget\n"), "{said}");
+    assert!(said.contains("rm -rf target") && said.contains("\"ruleContent\": \"cargo build:*\""), "the card and the exact rule: {said}");
+    // The word of another question is no yes.
+    assert!(line(&mut session, "approve", &known).1.is_empty());
+    assert!(line(&mut session, "always", &known).1.is_empty());
+    line(&mut session, "always 1 1", &known);
+    let (_, asked) = line(&mut session, "always", &known);
+    let [Request::DecideApproval(request)] = asked.as_slice() else { panic!("{asked:?}") };
+    assert_eq!((request.decision, request.suggestion, request.sha256.as_str()), (Decision::Always, Some(0), known.sha256.as_str()));
+    // Of several one is named.
+    known.suggestions.push(known.suggestions[0].clone());
+    let (said, _) = line(&mut session, "always 1", &known);
+    assert!(said.contains("Which rule is kept?") && line(&mut session, "always", &known).1.is_empty(), "{said}");
+    let (said, _) = line(&mut session, "always 1 3", &known);
+    assert!(said.contains("Which rule is kept?"), "{said}");
+    known.suggestions.clear();
+    let (said, _) = line(&mut session, "always 1", &known);
+    assert!(said.contains("offers no rule") && line(&mut session, "always", &known).1.is_empty(), "{said}");
+}
+
+#[test]
+fn a_rule_is_not_kept_for_what_changed_meanwhile() {
+    let (mut session, _) = session();
+    line(&mut session, "always 1", &whole(FIRST));
+    let changed = Approval { sha256: "c0de".repeat(16), ..whole(FIRST) };
+    assert!(says(&heard(&mut session, json!({ "type": "approval-changed", "approval": changed }))).contains("nothing is approved"));
+    assert!(line(&mut session, "always", &changed).1.is_empty());
+}
+
+#[test]
+fn a_daemon_that_went_is_said_once_and_so_is_its_return() {
+    let (mut session, _) = session();
+    let lost = says(&session.heard(Watched::Lost("connection refused".to_owned()), NOW));
+    assert!(lost.contains("does not answer: connection refused"), "{lost}");
+    assert_eq!(session.missing(NoDaemon::NotRunning("no daemon runs".to_owned()), NOW), []);
+    assert!(says(&session.line("tasks", NOW)).contains("fix the flaky test"), "what was seen last is there");
+    let back = says(&heard(&mut session, typical()));
+    assert!(back.contains("Connected to the daemon"), "{back}");
+}
+
+#[test]
 fn a_no_needs_no_word() {
     let (mut session, _) = session();
     let (_, asked) = line(&mut session, "deny 1 use cargo clean", &whole(FIRST));
@@ -206,25 +263,25 @@ fn tasks_go_where_they_are_meant() {
 proptest! {
     /// Of all lines, only the word `approve` right after a card says yes, and for that card.
     #[test]
-    fn no_line_says_yes_by_itself(lines in prop::collection::vec(prop::sample::select(vec!["approve", "approve 1", "approve 2", "show 1", "y", "", "deny 1", "cancel 1", "approvals", "!changed", "!gone"]), 0..20)) {
+    fn no_line_says_yes_by_itself(lines in prop::collection::vec(prop::sample::select(vec!["approve", "always", "always 1", "approve 1", "approve 2", "show 1", "y", "", "deny 1", "cancel 1", "approvals", "!changed", "!gone"]), 0..20)) {
         let (mut session, _) = session();
         let known = whole(FIRST);
-        let mut shown = false;
+        let mut shown = None;
         for text in lines {
             match text {
                 "!changed" => {
                     heard(&mut session, json!({ "type": "approval-changed", "approval": Approval { sha256: "c0de".repeat(16), ..known.clone() } }));
-                    shown = false;
+                    shown = None;
                 }
                 "!gone" => {
                     heard(&mut session, json!({ "type": "approval-removed", "id": FIRST }));
-                    shown = false;
+                    shown = None;
                 }
                 text => {
                     let (said, asked) = line(&mut session, text, &known);
                     let yes = asked.iter().any(|request| matches!(request, Request::DecideApproval(request) if request.decision.is_yes()));
-                    prop_assert!(!yes || shown && text == "approve", "{}", text);
-                    shown = said.contains("Type the word approve");
+                    prop_assert!(!yes || shown == Some(text), "{}", text);
+                    shown = ["approve", "always"].into_iter().find(|word| said.contains(&format!("Type the word {word}")));
                 }
             }
         }

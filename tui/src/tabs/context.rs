@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     rc::Rc,
 };
 
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::{Tab, Typing};
 use crate::{
     app::{Canvas, Cx},
+    effect::Timer,
     event::Event,
     input::{Input, Mouse, MouseKind},
     keymap::Command,
@@ -37,6 +38,11 @@ mod view;
 
 use edit::Edits;
 use value::{Layout, Shape};
+
+/// Peers whose keys are kept, so that going back to one shows at once what was there; the one that was looked at longest ago goes.
+const KEPT: usize = 3;
+/// Milliseconds that the choice of a machine stands still before its keys are read: what is passed on the way is not.
+const QUICK: u64 = 150;
 
 /// Columns that can be sorted by.
 const SORTS: [&str; 5] = ["KEY", "SIZE", "UNTIL", "FROM", "SET"];
@@ -70,6 +76,13 @@ pub(crate) struct Context {
     list: List<String>,
     rows: Vec<String>,
     far: BTreeMap<NodeId, Far>,
+    /// Those that were looked at last; the newest is the last.
+    visited: VecDeque<NodeId>,
+    /// When the keys of the machine that was chosen are read, where that waits.
+    settle_at: Option<u64>,
+    /// Somebody looks; and the rows are not those of the world any more.
+    front: bool,
+    dirty: bool,
     shape: Shape,
     /// The value that is shown, broken into lines as far as they were looked at.
     layout: RefCell<Option<Layout>>,
@@ -160,17 +173,25 @@ impl Tab for Context {
     }
 
     fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        self.front = front;
         // What was remembered of the last time was never read in this one.
         if front {
+            self.refresh(cx.world);
             self.read_first(cx);
+        }
+    }
+
+    fn tidy(&mut self, world: &World) {
+        if self.dirty {
+            self.refresh(world);
         }
     }
 
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
         if matches!(news, News::All | News::Topic(Topic::Context | Topic::Peers)) {
-            self.refresh(cx.world);
+            self.dirty = true;
         }
-        if matches!(news, News::All) {
+        if matches!(news, News::All) && self.front {
             self.read_first(cx);
         }
         // An answer that was on its way when the daemon went does not come.
@@ -182,6 +203,10 @@ impl Tab for Context {
     fn event(&mut self, event: &Event, cx: &mut Cx<'_>) {
         match event {
             Event::Answer(answered) => self.answered(answered, cx),
+            Event::Woke(Timer::Settle) if self.settle_at.is_some_and(|at| at <= cx.now.since) => {
+                self.settle_at = None;
+                self.read(cx);
+            }
             Event::Did(crate::effect::Done::Text(purpose, result)) => self.came(purpose, result, cx),
             _ => cx.nothing_to_see(),
         }

@@ -68,6 +68,9 @@ struct Thread {
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     mail: Mail,
+    /// Somebody looks; and what happened since somebody did was not looked at yet.
+    front: bool,
+    dirty: bool,
     threads: BTreeMap<Party, Thread>,
     list: List<Party>,
     /// The rows: filtered, the newest first.
@@ -112,13 +115,14 @@ impl Messages {
 
     fn name_of(party: &Party, world: &World) -> String {
         match party {
-            Party::Node(node) => world.name_of(Some(node)).to_owned(),
+            Party::Node(node) => world.label_of(Some(node)),
             Party::Name(name) => name.clone(),
             Party::Nobody => "(not readable)".to_owned(),
         }
     }
 
     fn refresh(&mut self, world: &World) {
+        self.dirty = false;
         self.mail.update(world);
         self.regroup(world);
     }
@@ -221,16 +225,16 @@ impl Messages {
     }
 
     fn choose(&self, cx: &mut Cx<'_>) {
-        let peers: Vec<(NodeId, String)> =
-            cx.world.peers.values().filter(|peer| !peer.candidate).map(|peer| (peer.node_id.clone(), peer.hostname.clone())).collect();
+        let peers: Vec<Option<NodeId>> = cx.world.trusted().into_iter().map(|peer| Some(peer.node_id.clone())).collect();
         if peers.is_empty() {
             return cx.note("There is no peer to write to yet. 7 pairs with another machine.");
         }
-        let names = peers.iter().map(|(_, name)| name.clone()).collect();
-        let rows = vec![Row::choice("To", "left and right choose; Enter goes on", names, 0)];
+        // Two machines may have one name.
+        let labels = cx.world.labels_of(&peers);
+        let rows = vec![Row::choice("To", "left and right choose; Enter goes on", labels.clone(), 0)];
         let form = Form::new(cx, "Write a message", rows, move |values, cx| {
-            let chosen = values.first().and_then(|value| peers.iter().find(|(_, name)| name == value));
-            if let Some((node, _)) = chosen {
+            let chosen = values.first().and_then(|value| labels.iter().position(|label| label == value));
+            if let Some(Some(node)) = chosen.and_then(|at| peers.get(at)) {
                 cx.visit(Visit::Message(node.clone()));
             }
             Ok(())
@@ -252,7 +256,7 @@ impl Messages {
         }
         .min(last);
         let id = thread.messages.get(to).cloned();
-        if let Some(id) = &id {
+        if let Some(id) = id.as_ref().filter(|id| self.mail.get(id).is_some_and(|message| self.mail.is_unread(message))) {
             self.mail.read(id);
         }
         self.cursor = id.filter(|_| to < last);
@@ -384,6 +388,7 @@ impl Tab for Messages {
     }
 
     fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        self.front = front;
         if front {
             self.refresh(cx.world);
         } else {
@@ -398,7 +403,19 @@ impl Tab for Messages {
     }
 
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
-        if matches!(news, News::All | News::Status | News::Topic(Topic::Context | Topic::Peers)) {
+        if !matches!(news, News::All | News::Status | News::Topic(Topic::Context | Topic::Peers)) {
+            return;
+        }
+        if !self.front {
+            self.dirty = true;
+        } else if matches!(news, News::Topic(Topic::Context)) && !self.dirty {
+            // Most keys are no messages.
+            if self.mail.update(cx.world) {
+                self.regroup(cx.world);
+            } else {
+                cx.nothing_to_see();
+            }
+        } else {
             self.refresh(cx.world);
         }
     }
@@ -425,6 +442,7 @@ impl Tab for Messages {
                 Some(Party::Node(_)) if command == Command::Reply && self.meant().is_none() => Some("Nothing came from there. i writes.".to_owned()),
                 Some(Party::Node(_)) => None,
             },
+            Command::Sort => Some("Threads are always in the order of their newest messages. / filters them, u shows only unread ones.".to_owned()),
             Command::Mark if self.meant().is_none() => Some("Nothing here waits to be acknowledged.".to_owned()),
             Command::Mark if !to_peer => Some("Only a message of a peer is acknowledged. 3 shows its entry, where x deletes it.".to_owned()),
             Command::Copy | Command::Envelope if self.message().is_none() => Some("There is no message here.".to_owned()),

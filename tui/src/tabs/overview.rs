@@ -215,7 +215,10 @@ impl Tab for Overview {
                 cx.visit(Visit::NewTerminal(node));
             }
             Command::Pair => cx.visit(Visit::Pair),
-            Command::Refresh => cx.note("What is shown here is live: nothing has to be read again."),
+            Command::Refresh => {
+                cx.ask_status();
+                cx.note("Machines, tasks and questions are live; how this machine's daemon is, is being read again.");
+            }
             _ => cx.nothing_to_see(),
         }
     }
@@ -261,6 +264,12 @@ impl Tab for Overview {
         cx.nothing_to_see();
     }
 
+    fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        if front {
+            cx.ask_status();
+        }
+    }
+
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
         if let (News::Status, Some(status)) = (news, &cx.world.status) {
             self.since = Some(cx.now.wall.saturating_sub(status.uptime));
@@ -290,6 +299,9 @@ impl Tab for Overview {
                     }
                     _ => None,
                 }
+            }
+            Command::Sort if self.pane != Pane::Nodes => {
+                Some("Questions are in the order in which they were asked, and activity has the newest first. o sorts the machines.".to_owned())
             }
             _ => None,
         }

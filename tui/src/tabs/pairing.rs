@@ -256,6 +256,9 @@ impl Tab for Pairing {
     }
 
     fn why_not(&self, command: Command, world: &World) -> Option<String> {
+        if command == Command::Sort {
+            return Some("There is no list here that could be sorted.".to_owned());
+        }
         let why = match command {
             Command::Same | Command::Different | Command::Words if !self.is_comparing() => "There is nothing to compare.",
             Command::Same if self.type_code => "On this machine the digits of the other screen are typed: i.",

@@ -195,6 +195,12 @@ impl Tab for Peers {
         cx.nothing_to_see();
     }
 
+    fn shown(&mut self, front: bool, cx: &mut Cx<'_>) {
+        if front {
+            cx.ask_status();
+        }
+    }
+
     fn visit(&mut self, visit: Visit, cx: &mut Cx<'_>) {
         if let Visit::Peer(peer) = visit {
             self.pane = Pane::Table;

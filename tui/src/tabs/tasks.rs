@@ -45,6 +45,8 @@ use order::Order;
 const LOGS: usize = 4;
 /// Milliseconds between two moves of the selection that are so quick that what is passed over is not followed.
 const QUICK: u64 = 150;
+/// Milliseconds after which what is followed fits rows that have changed, where nobody looks at them earlier.
+const LATE: u64 = 50;
 /// Messages to agents that were begun; the oldest goes.
 const DRAFTS: usize = 32;
 
@@ -72,12 +74,17 @@ pub(crate) struct Tasks {
     /// All tasks, filtered or not.
     total: usize,
     order: Order,
+    /// The rows are not those of the world any more; and whether what is followed waits for them.
+    dirty: bool,
+    late: bool,
     front: bool,
     focus: Focus,
     zoomed: bool,
     /// What the person chose; by the task when none.
     side: Option<Side>,
     following: Option<TaskKey>,
+    /// What was followed when a log ended. Should more of it come, then it was an earlier one that ended.
+    ended: Option<TaskKey>,
     /// When the selection moved last, and when what it stands on is followed, where that waits.
     moved_at: Option<u64>,
     settle_at: Option<u64>,
@@ -386,9 +393,14 @@ impl Tab for Tasks {
         }
     }
 
+    fn tidy(&mut self, world: &World) {
+        self.sort_out(world);
+    }
+
     fn news(&mut self, news: &News, cx: &mut Cx<'_>) {
         match news {
-            News::All | News::Link | News::Topic(Topic::Tasks | Topic::Peers) | News::Picture(_) => self.refresh(cx),
+            News::All | News::Link => self.refresh(cx),
+            News::Topic(Topic::Tasks | Topic::Peers) | News::Picture(_) => self.put_off(cx),
             News::Status | News::Topic(_) | News::Approval(_) => {}
         }
     }
@@ -400,6 +412,7 @@ impl Tab for Tasks {
                 self.answered(answered, cx);
             }
             Event::Log(key, watched) => {
+                self.not_ended(key, cx);
                 if let Some(log) = self.log_mut(key) {
                     match &**watched {
                         Watched::Connected => log.standing = Standing::Live,
@@ -408,15 +421,8 @@ impl Tab for Tasks {
                     }
                 }
             }
-            Event::LogEnd(key, why) => {
-                if self.following.as_ref() == Some(key) {
-                    self.following = None;
-                }
-                if let Some(log) = self.log_mut(key) {
-                    log.standing = why.clone().map_or(Standing::Ended, Standing::Failed);
-                }
-            }
-            Event::Woke(Timer::Settle) if self.settle_at.is_some_and(|at| at <= cx.now.since) => self.sync(cx),
+            Event::LogEnd(key, why) => self.log_ended(key, why.as_deref()),
+            Event::Woke(Timer::Settle) => self.settled(cx),
             _ => {}
         }
         if let Some(pane) = self.pane() {

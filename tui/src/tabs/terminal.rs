@@ -351,6 +351,9 @@ impl Tab for Terminal {
     }
 
     fn why_not(&self, command: Command, world: &World) -> Option<String> {
+        if command == Command::Sort {
+            return Some("Terminals are in the order of their machines. / filters them.".to_owned());
+        }
         let here = matches!(self.selected(), Some(Item::Open(_)));
         match command {
             Command::Stop if !here => Some("Nothing is open in this row: select a terminal to close it.".to_owned()),

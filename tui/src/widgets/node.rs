@@ -1,7 +1,10 @@
 //! What is known of a node, as labelled lines: in a pane, or in a box to read.
 
 use loopsy_shared::{
-    api::peers::{Encryption, PeerInfo},
+    api::{
+        execute::JobInfo,
+        peers::{Encryption, PeerInfo},
+    },
     client::authority,
     id::NodeId,
     text::bytes,
@@ -9,7 +12,7 @@ use loopsy_shared::{
 };
 use ratatui::layout::Rect;
 
-use super::text::{clock, put, wrap};
+use super::text::{clock, fit, put, wrap};
 use crate::{
     app::Canvas,
     look::Role,
@@ -23,6 +26,10 @@ use crate::{
 const LABEL: u16 = 10;
 /// Characters of a fingerprint that people compare at a glance.
 const SHORT: usize = 16;
+/// Jobs of this machine that are named, the newest first.
+const JOBS: usize = 8;
+/// Columns of a job's command.
+const COMMAND: usize = 40;
 
 /// One line; long ones are broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,13 +99,21 @@ fn local(world: &World, since: Option<Millis>, now: Millis) -> Vec<Line> {
         lines.push(if agents.is_empty() { Line::styled("agents", "none found on PATH", Role::Faint) } else { Line::new("agents", agents.join(", ")) });
     }
     lines.push(tasks(world, None));
-    lines.push(Line::new("jobs", format!("{} running", world.jobs.values().filter(|job| job.running).count())));
+    let mut running: Vec<_> = world.jobs.values().filter(|job| job.running).collect();
+    running.sort_by(|a, b| b.started_at.cmp(&a.started_at).then_with(|| a.job_id.cmp(&b.job_id)));
+    lines.push(Line::new("jobs", format!("{} running", running.len())));
+    lines.extend(running.iter().take(JOBS).map(|job| Line::new("", format!("{}  since {}", fit(&command_of(job), COMMAND), clock(job.started_at, now)))));
     let size: usize = world.context.values().map(|entry| entry.value.len()).sum();
     lines.push(Line::new("context", format!("{} keys, {}", world.context.len(), bytes(size as u64))));
     for problem in world.status.iter().flat_map(|status| &status.problems) {
         lines.push(Line::styled("problem", format!("{}: {} (since {})", problem.part, problem.message, clock(problem.since, now)), Role::Bad));
     }
     lines
+}
+
+/// As it was given.
+fn command_of(job: &JobInfo) -> String {
+    std::iter::once(&job.command).chain(&job.args).map(String::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// All that is known of a peer, what a person should act on first.

@@ -31,6 +31,11 @@ impl World {
         by_name(self.peers.values().filter(|peer| is_reachable(peer)))
     }
 
+    /// Peers that this node has a key for, whether they answer now or not, by name: what can be chosen where something is sent.
+    pub(crate) fn trusted(&self) -> Vec<&PeerInfo> {
+        by_name(self.peers.values().filter(|peer| peer.trusted && !peer.candidate))
+    }
+
     /// Whether there is any of them.
     pub(crate) fn can_reach_any(&self) -> bool {
         self.peers.values().any(is_reachable)
@@ -42,6 +47,29 @@ impl World {
             .values()
             .filter(|peer| !peer.candidate)
             .fold((0, 0), |(online, all), peer| (online + usize::from(peer.status == PeerStatus::Online), all + 1))
+    }
+
+    /// What a node is called where names are chosen from: the name, and the beginning of its id where another one has the same.
+    pub(crate) fn label_of(&self, node: Option<&NodeId>) -> String {
+        let name = inert(self.name_of(node)).into_owned();
+        let like = |other: Option<&NodeId>| other != node && inert(self.name_of(other)) == name;
+        match node {
+            Some(id) if like(None) || self.peers.keys().any(|other| like(Some(other))) => format!("{name} ({})", id.short()),
+            _ => name,
+        }
+    }
+
+    /// The same of several, each unlike all others, whatever machines call themselves.
+    pub(crate) fn labels_of(&self, nodes: &[Option<NodeId>]) -> Vec<String> {
+        let mut labels: Vec<String> = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            let mut label = self.label_of(node.as_ref());
+            while labels.contains(&label) {
+                label = format!("{label} ({})", inert(node.as_ref().map_or("this machine", NodeId::as_str)));
+            }
+            labels.push(label);
+        }
+        labels
     }
 
     /// The tasks of a node, as far as they are known.
@@ -64,7 +92,8 @@ impl World {
 
     /// How many approvals wait that can be answered now.
     pub(crate) fn answerable(&self) -> usize {
-        self.approvals().into_iter().filter(|approval| self.away_since(approval).is_none()).count()
+        let there = self.pictures.values().filter(|picture| !picture.stale).flat_map(|picture| picture.approvals.iter());
+        self.approvals.iter().chain(there).filter(|approval| approval.state.is_open()).count()
     }
 
     /// Approvals of a node that wait.

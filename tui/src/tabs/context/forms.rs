@@ -97,7 +97,7 @@ pub(super) fn broadcast(node: Option<&NodeId>, entry: &ContextEntry, kept: Rc<Re
     let names: Vec<String> = targets.iter().map(|node| inert(cx.world.name_of(node.as_ref())).into_owned()).collect();
     let effect = format!("Sets this value ({}) on {}. What is there under this key is overwritten.", bytes(entry.value.len() as u64), names.join(", "));
     let (value, ttl) = (entry.value.clone(), seconds(entry));
-    let confirm = Confirm::letter(cx, 'B', title(&entry.key), effect, move |cx| {
+    let confirm = Confirm::letter(cx, 'Y', title(&entry.key), effect, move |cx| {
         let (live, filler) = Live::new(title(key.as_str()), Vec::new());
         let broadcast = Broadcast { key: key.as_str().to_owned(), nodes: targets.iter().map(|node| (node.clone(), None)).collect(), filler };
         broadcast.filler.fill(title(key.as_str()), broadcast.lines(cx.world));

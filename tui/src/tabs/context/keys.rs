@@ -8,8 +8,8 @@ use loopsy_shared::{
     time::Millis,
 };
 
-use super::{Context, forms};
-use crate::{app::Cx, keymap::Command, world::World};
+use super::{Context, KEPT, QUICK, forms};
+use crate::{app::Cx, effect::Timer, keymap::Command, world::World};
 
 impl Context {
     /// All entries of the node that is shown.
@@ -30,8 +30,9 @@ impl Context {
     }
 
     pub(super) fn refresh(&mut self, world: &World) {
-        // A peer that was removed has no keys any more.
-        if self.node.as_ref().is_some_and(|node| !world.peers.contains_key(node)) {
+        self.dirty = false;
+        // A peer that was removed has no keys any more; one that is not known yet may be.
+        if world.node_id.is_some() && self.node.as_ref().is_some_and(|node| !world.peers.contains_key(node)) {
             self.node = None;
         }
         self.far.retain(|node, _| world.peers.contains_key(node));
@@ -52,8 +53,7 @@ impl Context {
 
     /// This machine, then every peer that has a key for us.
     pub(super) fn nodes(world: &World) -> Vec<Option<NodeId>> {
-        let peers = world.known_peers();
-        std::iter::once(None).chain(peers.into_iter().filter(|peer| peer.trusted).map(|peer| Some(peer.node_id.clone()))).collect()
+        std::iter::once(None).chain(world.trusted().into_iter().map(|peer| Some(peer.node_id.clone()))).collect()
     }
 
     pub(super) fn turn(&mut self, forwards: bool, cx: &mut Cx<'_>) {
@@ -65,8 +65,24 @@ impl Context {
         let to = (at + if forwards { 1 } else { nodes.len() - 1 }) % nodes.len();
         self.node.clone_from(&nodes[to]);
         self.top.set(0);
-        self.read(cx);
+        self.keep_few();
+        self.settle_at = self.node.is_some().then_some(cx.now.since + QUICK);
+        if self.settle_at.is_some() {
+            cx.wake(QUICK, Timer::Settle);
+        }
         self.refresh(cx.world);
+    }
+
+    /// Of the machines that were looked at, the last few are kept.
+    fn keep_few(&mut self) {
+        let Some(node) = &self.node else { return };
+        self.visited.retain(|known| known != node);
+        self.visited.push_back(node.clone());
+        while self.visited.len() > KEPT {
+            self.visited.pop_front();
+        }
+        let visited = &self.visited;
+        self.far.retain(|node, _| visited.contains(node));
     }
 
     /// Reads a peer's keys anew; those of this machine are always fresh.

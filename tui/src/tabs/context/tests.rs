@@ -36,10 +36,17 @@ fn typical() -> Harness {
     at(Harness::typical())
 }
 
+/// Chooses the next machine, and stays there.
+fn turn(harness: &mut Harness) {
+    harness.keys("l");
+    harness.later(QUICK);
+    harness.event(Event::Woke(Timer::Settle));
+}
+
 /// With the keys of ci-box, which has one.
 fn far() -> Harness {
     let mut harness = typical();
-    harness.keys("l");
+    turn(&mut harness);
     let mut there = entry("deploy", "yes");
     there["version"] = json!(7);
     answer_list(&mut harness, json!([there]));
@@ -80,7 +87,7 @@ fn it_looks() {
     assert_snapshot!("hex_80x24", hex.screen(80, 24));
     pictures!("far", far());
     let mut failing = typical();
-    failing.keys("l");
+    turn(&mut failing);
     failing.answer("ListContext", Err(failed(2003, 502)));
     assert_snapshot!("failed_80x24", failing.screen(80, 24));
 }
@@ -170,10 +177,14 @@ fn a_key_is_deleted_by_a_letter_here_and_by_its_name_on_a_peer() {
     let mut harness = typical();
     harness.keys("x enter");
     assert_eq!(harness.requests(), []);
-    harness.keys("x X");
+    harness.keys("x");
+    harness.later(400);
+    harness.keys("X");
     assert_eq!(harness.requests(), [(None, delete("build/sha", 1))]);
     let mut harness = far();
-    harness.keys("x X");
+    harness.keys("x");
+    harness.later(400);
+    harness.keys("X");
     assert!(harness.text(80, 24).contains("Type deploy"), "{}", harness.text(80, 24));
     harness.keys("backspace");
     harness.types("deploy");
@@ -191,7 +202,7 @@ fn a_key_is_deleted_by_a_letter_here_and_by_its_name_on_a_peer() {
 fn the_keys_of_a_peer_are_read_when_it_is_chosen_and_again_with_r() {
     let list = || (Some("ci-box-id".to_owned()), Request::from(ListContext { prefix: None }));
     let mut harness = typical();
-    harness.keys("l");
+    turn(&mut harness);
     assert_eq!(harness.requests(), [list()]);
     let mut harness = far();
     let text = harness.text(80, 24);
@@ -218,6 +229,7 @@ fn what_is_set_on_a_peer_is_shown_there() {
 fn a_broadcast_tells_of_every_peer() {
     let mut harness = typical();
     harness.keys("B enter B");
+    harness.later(400);
     assert!(harness.text(80, 24).contains("ci-box, nas") || harness.text(80, 24).contains("ci-box, studio-mac"), "{}", harness.text(80, 24));
     harness.effects.clear();
     harness.keys("B");
@@ -360,4 +372,40 @@ fn the_peer_that_was_looked_at_the_last_time_is_read_when_it_is_known() {
 fn answer_nothing(harness: &mut Harness) {
     harness.fleet(json!({ "type": "peer-removed", "nodeId": "ci-box-id" }));
     assert!(harness.text(80, 24).contains("Keys of this machine (3)") || harness.text(80, 24).contains("Keys of leo (3)"), "{}", harness.text(80, 24));
+}
+
+#[test]
+fn machines_that_are_passed_are_not_read_and_only_the_last_few_are_kept() {
+    let mut harness = typical();
+    harness.keys("l l l");
+    assert_eq!(harness.requests(), []);
+    harness.event(Event::Woke(Timer::Settle));
+    assert_eq!(harness.requests(), [], "somebody else's timer");
+    harness.later(QUICK);
+    harness.event(Event::Woke(Timer::Settle));
+    let asked = harness.effects.clone();
+    assert_eq!(harness.requests().len(), 1, "{asked:?}");
+    // Round through this machine and four others.
+    let mut harness = typical();
+    for name in ["ci-box", "nas", "pi4", "studio-mac"] {
+        turn(&mut harness);
+        answer_list(&mut harness, json!([entry(&format!("key-of-{name}"), "x")]));
+        assert!(harness.text(80, 24).contains(&format!("key-of-{name}")), "{}", harness.text(80, 24));
+    }
+    harness.keys("h");
+    assert!(harness.text(80, 24).contains("key-of-pi4"), "what was looked at before is there at once");
+    harness.keys("h h");
+    let text = harness.text(80, 24);
+    assert!(text.contains("Keys of ci-box") && !text.contains("key-of-ci-box") && text.contains("being read"), "{text}");
+}
+
+#[test]
+fn keys_that_change_while_nobody_looks_are_there_afterwards() {
+    let mut harness = typical();
+    harness.keys("1");
+    harness.fleet(json!({ "type": "context-changed", "entry": entry("build/new", "1") }));
+    harness.keys("3");
+    assert!(harness.text(80, 24).contains("build/new"), "{}", harness.text(80, 24));
+    harness.fleet(json!({ "type": "context-removed", "key": "build/new" }));
+    assert!(!harness.text(80, 24).contains("build/new"), "{}", harness.text(80, 24));
 }

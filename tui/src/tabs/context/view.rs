@@ -59,6 +59,7 @@ fn keys(tab: &Context, area: Rect, canvas: &mut Canvas<'_>) {
     let note = match far {
         None => "live".to_owned(),
         Some(Some(far)) if far.asked => "being read".to_owned(),
+        Some(_) if tab.settle_at.is_some() => "being read".to_owned(),
         Some(far) => far.and_then(|far| far.read).map(|at| format!("read {}; r reads again", clock(at, canvas.now.wall))).unwrap_or_default(),
     };
     let focused = tab.pane == Pane::Keys;
@@ -77,6 +78,7 @@ fn keys(tab: &Context, area: Rect, canvas: &mut Canvas<'_>) {
             ("", Some(Some(far))) if far.read.is_some() => "There are no keys on this machine. n sets one.".to_owned(),
             ("", Some(_)) if error.is_some() => String::new(),
             ("", Some(Some(far))) if far.asked => "Its keys are being read.".to_owned(),
+            ("", Some(_)) if tab.settle_at.is_some() => "Its keys are being read.".to_owned(),
             ("", Some(_)) => "Its keys were not read yet. r reads them.".to_owned(),
             (filter, _) => format!("No key matches `{filter}`. Esc shows all. A filter that ends in / names a beginning."),
         };

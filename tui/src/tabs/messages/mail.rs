@@ -26,8 +26,6 @@ const MESSAGE_TTL: u64 = 3600;
 const ACK_TTL: u64 = 7200;
 /// Messages that are remembered; the oldest that are not stored any more go.
 const MOST: usize = 5000;
-/// Ids of messages that were read; the oldest go.
-const MOST_READ: usize = 1000;
 /// Longest body, in bytes: with its envelope it must fit into a value.
 const MOST_BODY: usize = 500_000;
 
@@ -90,6 +88,16 @@ pub(super) struct Mail {
     /// When each is from.
     times: BTreeMap<String, Millis>,
     read: BTreeSet<String>,
+    /// Entries of this node that were looked at, by key: what has not changed is not parsed again.
+    seen: BTreeMap<String, Seen>,
+}
+
+/// An entry that was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    version: u64,
+    at: Millis,
+    broken: bool,
 }
 
 impl Mail {
@@ -120,24 +128,44 @@ impl Mail {
     /// Somebody has seen it.
     pub(super) fn read(&mut self, id: &str) {
         self.read.insert(id.to_owned());
-        while self.read.len() > MOST_READ {
-            self.read.pop_first();
-        }
     }
 
-    /// Ids that were read, to be remembered. They say when and from whom, and not what.
+    /// Ids that were read, to be remembered: of messages that are still stored, as far as that is known. They say when and from whom, and not what.
     pub(super) fn read_ids(&self) -> impl Iterator<Item = &String> {
-        self.read.iter()
+        self.read.iter().filter(|id| self.get(id).is_none_or(|message| !matches!(message.state, State::Done | State::Gone)))
     }
 
-    /// Looks at the entries of this node.
-    pub(super) fn update(&mut self, world: &World) {
-        if let Some(status) = &world.status {
-            self.own = Some(status.hostname.clone());
+    /// Whether an entry is as it was when it was looked at last. Whatever it is, it is known then.
+    fn knows(&mut self, before: &BTreeMap<String, Seen>, key: &str, entry: &ContextEntry) -> bool {
+        match before.get(key).filter(|seen| (seen.version, seen.at) == (entry.version, entry.updated_at)) {
+            Some(seen) => {
+                self.seen.insert(key.to_owned(), *seen);
+                true
+            }
+            None => false,
         }
-        let Some(own) = self.own.clone() else { return };
-        let mut here = BTreeSet::new();
+    }
+
+    fn saw(&mut self, key: &str, entry: &ContextEntry, broken: bool) {
+        self.seen.insert(key.to_owned(), Seen { version: entry.version, at: entry.updated_at, broken });
+    }
+
+    /// Looks at the entries of this node that are new or changed; whether that led to anything.
+    pub(super) fn update(&mut self, world: &World) -> bool {
+        if let Some(status) = &world.status
+            && self.own.as_ref() != Some(&status.hostname)
+        {
+            self.own = Some(status.hostname.clone());
+            self.seen.clear();
+        }
+        let Some(own) = self.own.clone() else { return false };
+        let before = std::mem::take(&mut self.seen);
+        let mut changed = false;
         for (key, entry) in with_prefix(world, "inbox:") {
+            if self.knows(&before, key, entry) {
+                continue;
+            }
+            changed = true;
             let rest = key.strip_prefix("inbox:").unwrap_or_default();
             let read = match rest.strip_prefix(own.as_str()).and_then(|rest| rest.strip_prefix(':')) {
                 None => Err("it is for another machine".to_owned()),
@@ -146,29 +174,28 @@ impl Mail {
             };
             match read {
                 Ok(envelope) => {
-                    here.insert(envelope.id.clone());
+                    self.saw(key, entry, false);
                     if self.get(&envelope.id).is_none_or(|known| known.state == State::Gone) {
                         let party = party(world, &envelope.from, Some(&entry.from_node_id));
                         self.put(Message { party, incoming: true, envelope, key: key.clone(), raw: entry.value.clone(), state: State::Here });
                     }
                 }
-                Err(why) => {
-                    here.insert(key.clone());
-                    self.broken(key, entry, why);
-                }
+                Err(why) => self.broken(key, entry, why),
             }
         }
         for (key, entry) in with_prefix(world, "outbox:") {
+            if self.knows(&before, key, entry) {
+                continue;
+            }
+            changed = true;
             match Envelope::parse(&entry.value) {
                 Ok(envelope) if self.get(&envelope.id).is_none() => {
+                    self.saw(key, entry, false);
                     let party = party(world, &envelope.to, None);
                     self.put(Message { party, incoming: false, envelope, key: key.clone(), raw: entry.value.clone(), state: State::Delivered });
                 }
-                Ok(_) => {}
-                Err(why) => {
-                    here.insert(key.clone());
-                    self.broken(key, entry, why);
-                }
+                Ok(_) => self.saw(key, entry, false),
+                Err(why) => self.broken(key, entry, why),
             }
         }
         for (key, entry) in with_prefix(world, "ack:") {
@@ -176,21 +203,33 @@ impl Mail {
             if let Some(message) = self.get_mut(&entry.value)
                 && !message.incoming
                 && message.envelope.to == host
+                && message.state != State::Acked(entry.updated_at)
             {
                 message.state = State::Acked(entry.updated_at);
+                changed = true;
             }
         }
         // What is gone is remembered while this runs, and said to be gone.
-        for message in self.messages.values_mut().filter(|message| message.incoming && !here.contains(&message.envelope.id)) {
+        let seen = &self.seen;
+        let is_there = |message: &Message| seen.get(&message.key).is_some_and(|seen| seen.broken == (message.party == Party::Nobody));
+        for message in self.messages.values_mut().filter(|message| message.incoming && !is_there(message)) {
             if matches!(message.state, State::Here | State::Broken(_)) {
                 message.state = State::Gone;
+                changed = true;
             }
         }
         self.messages.retain(|_, message| !(message.state == State::Gone && message.party == Party::Nobody));
+        // Before the first snapshot nothing is known of what still exists.
+        if world.node_id.is_some() {
+            let times = &self.times;
+            self.read.retain(|id| times.contains_key(id));
+        }
         self.forget();
+        changed
     }
 
     fn broken(&mut self, key: &str, entry: &ContextEntry, why: String) {
+        self.saw(key, entry, true);
         let envelope = Envelope {
             from: String::new(),
             to: String::new(),

@@ -341,3 +341,79 @@ proptest! {
         harness.screen(40, 10);
     }
 }
+
+#[test]
+fn of_two_machines_with_one_name_the_chosen_one_is_written_to() {
+    let mut snapshot = fleet();
+    let mut twin = peer("studio-mac", "online");
+    twin["nodeId"] = json!("zwilling-id");
+    let mut keyless = peer("aaa", "online");
+    keyless["trusted"] = json!(false);
+    snapshot["peers"].as_array_mut().unwrap().extend([twin, keyless]);
+    let mut harness = Harness::with(snapshot);
+    harness.keys("4 n");
+    let mut seen = Vec::new();
+    for _ in 0..8 {
+        let text = harness.text(80, 24);
+        assert!(!text.contains("< aaa >"), "a machine without a key is not offered: {text}");
+        let label = text.lines().find(|line| line.contains("To ") && line.contains("< ")).unwrap_or_default().to_owned();
+        seen.push(label.clone());
+        if label.contains("studio-mac") && label.contains("zwilling") {
+            break;
+        }
+        harness.keys("l");
+    }
+    assert!(seen.last().is_some_and(|label| label.contains("zwilling")), "the other one is told apart: {seen:?}");
+    harness.keys("enter");
+    harness.types("hello");
+    harness.keys("enter");
+    let requests = asked(&harness);
+    let [(Some("zwilling-id"), key, _, _)] = sets(&requests)[..] else { panic!("{requests:?}") };
+    assert!(key.starts_with("inbox:studio-mac:"), "{key}");
+}
+
+#[test]
+fn what_comes_while_another_tab_is_in_front_is_there_afterwards() {
+    let mut harness = at_messages();
+    let before = harness.text(120, 40);
+    assert!(!before.contains("late news"), "{before}");
+    harness.keys("3");
+    let late = inbox("ci-box", 1000, "chat", "late news");
+    harness.fleet(json!({ "type": "context-changed", "entry": late }));
+    harness.keys("4");
+    assert!(harness.text(120, 40).contains("late news"), "{}", harness.text(120, 40));
+    // What is no message is no reason to draw.
+    let draws = harness.app.take_dirty();
+    harness.fleet(json!({ "type": "context-changed", "entry": entry("build/other", "red") }));
+    assert!(draws && !harness.app.take_dirty());
+    // What changed is read again, and what went is said to be gone.
+    let mut broken = late.clone();
+    (broken["value"], broken["version"]) = (json!("{"), json!(2));
+    harness.fleet(json!({ "type": "context-changed", "entry": broken }));
+    assert!(harness.text(120, 40).contains("no longer stored") || !harness.text(120, 40).contains("late news"), "{}", harness.text(120, 40));
+    harness.fleet(json!({ "type": "context-changed", "entry": late }));
+    assert!(harness.text(120, 40).contains("late news"));
+}
+
+#[test]
+fn marks_of_messages_that_are_gone_are_forgotten_and_no_others() {
+    let mut harness = Harness::new();
+    let ids: Vec<String> = (0..3000).map(|at| format!("{at}-gone-00ff")).chain([envelope("ci-box", "leo", 600_000, "chat", "build is green").0]).collect();
+    harness.app.restore(&json!({ "tab": "messages", "tabs": { "messages": { "read": ids } } }));
+    let count = |harness: &Harness| harness.app.state()["tabs"]["messages"]["read"].as_array().unwrap().len();
+    assert_eq!(count(&harness), 3001, "nothing is known yet of what is stored");
+    harness.fleet(fleet());
+    harness.answer("Status", Ok(status()));
+    assert_eq!(count(&harness), 1);
+    let text = harness.text(120, 40);
+    assert!(text.contains("ci-box"), "{text}");
+}
+
+fn status() -> Answer {
+    let status = json!({
+        "nodeId": "leo-id", "hostname": "leo", "platform": "linux", "version": "0.1.0", "uptime": 60000,
+        "peers": {"total": 4, "online": 2, "offline": 1, "unknown": 1}, "jobs": {"active": 0, "total": 3}, "context": {"entries": 4},
+        "tasks": {"running": 1, "queued": 0, "total": 2}, "approvals": 1, "agents": [], "problems": [],
+    });
+    Answer::Status(Box::new(serde_json::from_value(status).unwrap()))
+}

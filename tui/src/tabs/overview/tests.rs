@@ -1,6 +1,7 @@
 //! What the overview's keys do, and how it looks.
 
 use insta::assert_snapshot;
+use loopsy_shared::client::Watched;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -208,4 +209,71 @@ fn arrows_move_while_the_filter_is_typed() {
     harness.keys("down");
     let text = harness.text(80, 24);
     assert!(text.contains("/i_") && text.lines().nth(4).is_some_and(|line| line.contains('>')), "{text}");
+}
+
+#[test]
+fn a_daemon_that_cannot_be_found_again_is_lost_and_what_was_seen_stays() {
+    let mut harness = Harness::typical();
+    harness.event(Event::Fleet(Box::new(Watched::Lost("connection refused".to_owned()))));
+    harness.later(3_600_000);
+    harness.event(Event::NoDaemon(NoDaemon::Unusable("The config cannot be read: line 3.".to_owned())));
+    let text = harness.text(120, 40);
+    assert!(text.contains("studio-mac") && !text.contains("makes all your machines one place"), "{text}");
+    assert!(text.contains("does not answer since 14:00") && text.contains("line 3"), "the first time, the last reason: {text}");
+    assert!(text.contains("stale 14:00"), "{text}");
+    harness.app.take_dirty();
+    harness.event(Event::NoDaemon(NoDaemon::Unusable("The config cannot be read: line 3.".to_owned())));
+    assert!(!harness.app.take_dirty(), "the same again is nothing to see");
+    harness.fleet(crate::testing::typical());
+    assert!(!harness.text(120, 40).contains("stale"));
+}
+
+#[test]
+fn how_the_daemon_is_is_asked_when_somebody_looks() {
+    let asks = |harness: &mut Harness| {
+        std::mem::take(&mut harness.effects).iter().filter(|effect| matches!(effect, Effect::Call { request, .. } if request.name() == "Status")).count()
+    };
+    let mut harness = Harness::typical();
+    harness.keys("r");
+    assert_eq!(asks(&mut harness), 1);
+    harness.keys("3");
+    assert_eq!(asks(&mut harness), 0);
+    harness.keys("2");
+    assert_eq!(asks(&mut harness), 1);
+    harness.keys("1");
+    let status = json!({
+        "nodeId": "leo-id", "hostname": "leo", "platform": "linux", "version": "0.1.0", "uptime": 60000,
+        "peers": {"total": 4, "online": 2, "offline": 1, "unknown": 1}, "jobs": {"active": 0, "total": 3}, "context": {"entries": 4},
+        "tasks": {"running": 1, "queued": 0, "total": 2}, "approvals": 1, "agents": [],
+        "problems": [{ "part": "store", "message": "The disk is \u{1b}[2Jfull.", "since": NOON }],
+    });
+    let status = serde_json::from_value(status).unwrap();
+    harness.answer("Status", Ok(crate::request::Answer::Status(Box::new(status))));
+    for (columns, rows) in [(80, 24), (120, 40)] {
+        let text = harness.text(columns, rows);
+        assert!(text.contains("problem of this machine, store: The disk is"), "{text}");
+    }
+}
+
+#[test]
+fn jobs_of_this_machine_are_named() {
+    let mut harness = Harness::typical();
+    for (id, running) in [("1", true), ("2", false)] {
+        let job = json!({
+            "jobId": format!("{id}aaa0000-0000-4000-8000-000000000001"), "command": "cargo", "args": ["test", id], "startedAt": NOON - 60_000,
+            "fromNodeId": "leo-id", "principal": "admin", "running": running,
+        });
+        harness.fleet(json!({ "type": "job-changed", "job": job }));
+    }
+    let text = harness.text(120, 40);
+    assert!(text.contains("1 running") && text.contains("cargo test 1  since 13:59:00") && !text.contains("cargo test 2"), "{text}");
+}
+
+#[test]
+fn what_cannot_be_sorted_says_so() {
+    let mut harness = Harness::typical();
+    harness.keys("tab o");
+    assert!(harness.text(80, 24).contains("o sorts the machines"), "{}", harness.text(80, 24));
+    harness.keys("4 o");
+    assert!(harness.text(120, 40).contains("order of their newest messages"), "{}", harness.text(120, 40));
 }

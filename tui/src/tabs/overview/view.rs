@@ -22,6 +22,9 @@ const SPLIT: (u16, u16) = (60, 15);
 /// From here on there is room for versions and details.
 const WIDE: (u16, u16) = (110, 30);
 
+/// Problems of this machine's daemon that are said below the rows; its details say all.
+const PROBLEMS: usize = 3;
+
 /// Where the panes are; one without room is empty.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Places {
@@ -76,6 +79,7 @@ fn nodes(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
     let title = tab.nodes.title("Machines");
     let focused = tab.pane == Pane::Nodes;
     let inside = Frame { title: &title, note: &note, focused, input: false }.draw(area, canvas);
+    // What was seen before is shown still.
     if let Link::Missing(_) = canvas.world.link {
         return welcome(inside, canvas);
     }
@@ -116,6 +120,9 @@ fn nodes(tab: &Overview, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
 fn below(tab: &Overview, world: &World, columns: usize) -> Vec<(Role, String)> {
     let mut lines = Vec::new();
     let mut say = |role, text: &str| lines.extend(wrap(text, columns).into_iter().map(|line| (role, line)));
+    for problem in world.status.iter().flat_map(|status| &status.problems).take(PROBLEMS) {
+        say(Role::Bad, &format!("problem of this machine, {}: {}", inert(&problem.part), inert(&problem.message)));
+    }
     let filter = tab.nodes.pattern();
     if world.link == Link::Connecting {
         say(Role::Faint, &format!("Looking for the daemon at {}.", world.address));

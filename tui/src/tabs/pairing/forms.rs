@@ -16,6 +16,7 @@ use crate::{
     overlays::{
         confirm::Confirm,
         form::{Form, Row},
+        rights::Rights,
     },
 };
 
@@ -55,24 +56,11 @@ impl Pairing {
 
     /// What the other machine will be able to do here.
     pub(super) fn choose_rights(&self, cx: &mut Cx<'_>) {
-        let now = self.rights();
-        let rows = Right::ALL
-            .into_iter()
-            .map(|right| {
-                let choices = vec![format!("yes: {}", about(right)), format!("no: not {}", about(right))];
-                Row::choice(right.as_str(), "", choices, usize::from(!now.contains(&right)))
-            })
-            .collect();
         let chosen = Rc::clone(&self.chosen);
-        let form = Form::new(cx, "What the other machine may do here", rows, move |values, _| {
-            let rights: Vec<Right> = Right::ALL.into_iter().zip(values).filter(|(_, value)| value.starts_with("yes")).map(|(right, _)| right).collect();
-            if rights.is_empty() {
-                return Err("A machine that may do nothing needs no pairing. Leave it `status` at least.".to_owned());
-            }
+        let rights = Rights::new(cx, "What the other machine may do here", "the other machine", &self.rights(), move |rights, _| {
             chosen.borrow_mut().rights = Some(rights);
-            Ok(())
         });
-        cx.open(form);
+        cx.open(rights.at_least_one());
     }
 
     pub(super) fn rights(&self) -> Vec<Right> {
@@ -99,19 +87,5 @@ fn place(text: &str) -> Result<(String, Option<u16>), String> {
             Ok(port) if port > 0 && !address.is_empty() => Ok((address.to_owned(), Some(port))),
             _ => Err(format!("`{port}` is no port: a number from 1 to 65535.")),
         },
-    }
-}
-
-/// A right, for people.
-const fn about(right: Right) -> &'static str {
-    match right {
-        Right::Status => "see how this machine is",
-        Right::Context => "read and write context",
-        Right::Messages => "send messages",
-        Right::Transfer => "read and write files",
-        Right::Execute => "run commands",
-        Right::AiTasks => "give tasks to agents",
-        Right::Approve => "answer what agents ask",
-        Right::Terminal => "open terminals",
     }
 }

@@ -285,7 +285,9 @@ fn an_invite_is_made_followed_and_cancelled() {
     assert!(harness.text(120, 40).contains("fe80::1]:19600"));
     harness.keys("y");
     assert!(harness.effects.contains(&Effect::Copy("loopsy pair 192.168.1.20".to_owned())));
-    harness.keys("x X");
+    harness.keys("x");
+    harness.later(400);
+    harness.keys("X");
     assert_eq!(said(&mut harness), [Some(false)]);
 }
 
@@ -310,11 +312,35 @@ fn a_code_is_entered() {
 fn rights_are_chosen_before() {
     let mut harness = at_pairing(Harness::typical());
     harness.requests();
-    harness.keys("R down down down down right enter n");
+    harness.keys("R down down down down space enter n");
     let requests = harness.requests();
     let [(None, Request::StartPairing(start))] = &requests[..] else { panic!("{requests:?}") };
     let rights: Vec<&str> = start.scopes.iter().flatten().map(|right| right.as_str()).collect();
     assert_eq!(rights, ["status", "context", "messages", "transfer", "ai-tasks"]);
+}
+
+#[test]
+fn a_machine_that_may_do_nothing_is_not_paired_with() {
+    let mut harness = at_pairing(Harness::typical());
+    harness.keys("R");
+    // Whatever is given is taken away.
+    for _ in 0..8 {
+        let given = harness.text(120, 40).lines().filter(|line| line.contains("[x]")).count();
+        harness.keys("space");
+        if harness.text(120, 40).lines().filter(|line| line.contains("[x]")).count() > given {
+            harness.keys("space");
+        }
+        harness.keys("j");
+    }
+    let text = harness.text(120, 40);
+    assert!(!text.contains("[x]") && text.contains("needs no pairing"), "{text}");
+    harness.keys("enter");
+    assert!(harness.text(120, 40).contains("needs no pairing"), "the box stays");
+    harness.keys("esc");
+    harness.requests();
+    harness.keys("n");
+    let requests = harness.requests();
+    assert!(matches!(&requests[..], [(None, Request::StartPairing(start))] if start.scopes.is_none()), "{requests:?}");
 }
 
 #[test]

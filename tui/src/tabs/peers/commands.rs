@@ -17,6 +17,7 @@ impl Peers {
             Command::Refresh => {
                 cx.note(format!("Trying {}.", peer.hostname));
                 let node = peer.node_id.clone();
+                cx.ask_status();
                 cx.call(Some(&node), loopsy_shared::api::health::GetStatus::default());
             }
             Command::Diagnose => {

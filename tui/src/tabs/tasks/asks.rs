@@ -156,7 +156,8 @@ impl Tasks {
                 format!("The agent of `{}` on {place} ends. Where it keeps a session, u goes on with it.", first_line(Some(task))),
             )
         };
-        let confirm = Confirm::letter(cx, 'X', title, effect, move |cx| {
+        // Not the letter that opened the box, which may be held down.
+        let confirm = Confirm::letter(cx, if delete { 'Y' } else { 'X' }, title, effect, move |cx| {
             cx.call(key.node.as_ref(), CancelTask { task_id: key.id.clone() });
         });
         cx.open(confirm);

@@ -2,21 +2,77 @@
 
 use crate::{
     app::Cx,
-    effect::Effect,
+    effect::{Effect, Timer},
     pane::Pane,
-    world::{TaskKey, TerminalKey},
+    world::{TaskKey, TerminalKey, World},
 };
 
 use super::{
-    LOGS, Side, Tasks, first_line, head,
+    LATE, LOGS, Side, Tasks, first_line, head,
     log::{Log, Standing},
 };
 
 impl Tasks {
     /// The rows anew, after the world, the filter or the order changed.
     pub(super) fn refresh(&mut self, cx: &mut Cx<'_>) {
-        if self.front {
-            (self.keys, self.total) = self.order.rows(&self.list, cx.world);
+        self.dirty = true;
+        self.sort_out(cx.world);
+        self.sync(cx);
+    }
+
+    /// The same, but the rows wait until somebody looks: many changes in a row cost no more than one.
+    pub(super) fn put_off(&mut self, cx: &mut Cx<'_>) {
+        if self.keys.is_empty() {
+            return self.refresh(cx);
+        }
+        self.dirty = true;
+        // What is looked at may have another side now, which is seen without the rows.
+        self.sync(cx);
+        if self.front && !std::mem::replace(&mut self.late, true) {
+            cx.wake(LATE, Timer::Settle);
+        }
+    }
+
+    /// The rows, if they waited.
+    pub(super) fn sort_out(&mut self, world: &World) {
+        if self.front && std::mem::take(&mut self.dirty) {
+            (self.keys, self.total) = self.order.rows(&self.list, world);
+        }
+    }
+
+    /// The selection stands still, or the rows changed a while ago: what is looked at now is followed.
+    pub(super) fn settled(&mut self, cx: &mut Cx<'_>) {
+        let moving = self.settle_at.is_some_and(|at| at > cx.now.since);
+        if moving || !self.late && self.settle_at.is_none() {
+            return cx.nothing_to_see();
+        }
+        self.late = false;
+        self.sort_out(cx.world);
+        self.sync(cx);
+    }
+
+    /// A log ended, perhaps not the one that is followed now: one of the same task may have been followed before, and its end been on its way.
+    pub(super) fn log_ended(&mut self, key: &TaskKey, why: Option<&str>) {
+        let here = self.following.as_ref() == Some(key);
+        let Some(log) = self.log_mut(key) else { return };
+        if here && why.is_none() && log.standing == Standing::Idle {
+            // Nothing came of this one yet, so it cannot have come to its end.
+            return;
+        }
+        log.standing = why.map_or(Standing::Ended, |why| Standing::Failed(why.to_owned()));
+        if here {
+            self.ended = self.following.take();
+        }
+    }
+
+    /// Something came of a log. If that was thought to have ended, it was an earlier one.
+    pub(super) fn not_ended(&mut self, key: &TaskKey, cx: &mut Cx<'_>) {
+        if self.following.is_some() || self.ended.as_ref() != Some(key) {
+            return;
+        }
+        self.following = self.ended.take();
+        if let Some(log) = self.log_mut(key) {
+            log.standing = Standing::Live;
         }
         self.sync(cx);
     }
@@ -62,6 +118,7 @@ impl Tasks {
             log.standing = Standing::Idle;
             cx.effect(Effect::Follow(Some((key.clone(), log.last))));
             self.following = Some(key.clone());
+            self.ended = None;
         } else if self.following.take().is_some() {
             cx.effect(Effect::Follow(None));
         }

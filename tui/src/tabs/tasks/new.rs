@@ -1,11 +1,12 @@
-//! The form of a new task: where, which agent, what it is to do. What was typed stays until a task was made of it.
+//! The form of a new task: where, which agent, what it is to do. What was typed stays until a task was made of it. A session that the agent kept is gone on
+//! with from its task, and not here.
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use loopsy_shared::{
     api::{
         ai_tasks::{AgentChoice, AgentInfo, DispatchTask, ListAgents, PermissionMode, TaskMode},
-        peers::PeerStatus,
+        execute::Timeout,
     },
     id::NodeId,
 };
@@ -45,12 +46,16 @@ pub(super) struct Draft {
     cwd: Field,
     model: Field,
     budget: Field,
+    allowed: Field,
+    denied: Field,
+    timeout: Field,
     agent: String,
     permission: usize,
     /// As the person chose; by what the agent can do when none.
     interactive: Option<bool>,
     worktree: bool,
     park: bool,
+    queue: bool,
     /// What each node's daemon says of its agents, or why that is not known.
     agents: BTreeMap<Option<NodeId>, Result<Vec<AgentInfo>, String>>,
 }
@@ -92,11 +97,15 @@ impl Default for Draft {
             cwd: Field::line(),
             model: Field::line(),
             budget: Field::line(),
+            allowed: Field::line(),
+            denied: Field::line(),
+            timeout: Field::line(),
             agent: "auto".to_owned(),
             permission: 0,
             interactive: None,
             worktree: false,
             park: false,
+            queue: true,
             agents: BTreeMap::new(),
         }
     }
@@ -114,9 +123,28 @@ enum Row {
     Budget,
     Worktree,
     Park,
+    Allowed,
+    Denied,
+    Timeout,
+    Queue,
 }
 
-const ROWS: [Row; 10] = [Row::Prompt, Row::Node, Row::Agent, Row::Cwd, Row::Permission, Row::Mode, Row::Model, Row::Budget, Row::Worktree, Row::Park];
+const ROWS: [Row; 14] = [
+    Row::Prompt,
+    Row::Node,
+    Row::Agent,
+    Row::Cwd,
+    Row::Permission,
+    Row::Mode,
+    Row::Model,
+    Row::Budget,
+    Row::Worktree,
+    Row::Park,
+    Row::Allowed,
+    Row::Denied,
+    Row::Timeout,
+    Row::Queue,
+];
 /// Lines of the prompt that are shown.
 const PROMPT_LINES: u16 = 4;
 
@@ -131,9 +159,11 @@ pub(super) struct NewTask {
 
 impl NewTask {
     pub(super) fn new(draft: Rc<RefCell<Draft>>, cx: &mut Cx<'_>) -> Self {
-        let mut nodes = vec![(None, format!("{} (this machine)", cx.world.here()))];
-        let there = cx.world.peers.values().filter(|peer| peer.status == PeerStatus::Online && !peer.candidate);
-        nodes.extend(there.map(|peer| (Some(peer.node_id.clone()), peer.hostname.clone())));
+        let there: Vec<Option<NodeId>> = cx.world.reachable().into_iter().map(|peer| Some(peer.node_id.clone())).collect();
+        // Two machines may have one name.
+        let labels = cx.world.labels_of(&there);
+        let here = (None, format!("{} (this machine)", cx.world.here()));
+        let nodes: Vec<_> = std::iter::once(here).chain(there.into_iter().zip(labels)).collect();
         {
             let mut draft = draft.borrow_mut();
             draft.agents.clear();
@@ -181,19 +211,23 @@ impl NewTask {
             Row::Mode => draft.interactive = Some(!draft.is_interactive()),
             Row::Worktree => draft.worktree = !draft.worktree,
             Row::Park => draft.park = !draft.park,
-            Row::Prompt | Row::Cwd | Row::Model | Row::Budget => {}
+            Row::Queue => draft.queue = !draft.queue,
+            Row::Prompt | Row::Cwd | Row::Model | Row::Budget | Row::Allowed | Row::Denied | Row::Timeout => {}
         }
     }
 
     fn submit(&mut self, cx: &mut Cx<'_>) -> Flow {
         let draft = self.draft.borrow();
         let text = |field: &Field| Some(field.text().trim().to_owned()).filter(|text| !text.is_empty());
+        let time = text(&draft.timeout).map(|time| timeout(&time)).transpose();
         let problem = if draft.prompt.text().trim().is_empty() {
             Some((Row::Prompt, "What is the agent to do? Type it here."))
         } else if text(&draft.budget)
             .is_some_and(|budget| !budget.trim_start_matches('$').parse::<f64>().is_ok_and(|dollars| dollars > 0.0 && dollars.is_finite()))
         {
             Some((Row::Budget, "The budget is a number of US dollars, such as 2.50."))
+        } else if time.is_err() {
+            Some((Row::Timeout, "The time is a number with its unit, such as 90s, 30m or 2h, up to 31 days; empty leaves it to the machine."))
         } else if !cx.world.is_up() {
             Some((Row::Prompt, "The daemon of this machine does not answer. What you typed stays here: Esc, then r tries again."))
         } else {
@@ -214,7 +248,10 @@ impl NewTask {
             max_budget_usd: text(&draft.budget).and_then(|budget| budget.trim_start_matches('$').parse().ok()),
             worktree: draft.worktree,
             park: draft.park,
-            queue: true,
+            allowed_tools: tools(draft.allowed.text()),
+            disallowed_tools: tools(draft.denied.text()),
+            timeout: time.unwrap_or_default(),
+            queue: draft.queue,
             ..DispatchTask::default()
         };
         // The answer is the tab's: the form is gone by then.
@@ -250,7 +287,9 @@ impl NewTask {
             Row::Mode => ("headless".to_owned(), "without a screen: a log, messages, approvals".to_owned()),
             Row::Worktree => (yes(draft.worktree), "a git worktree and a branch of its own".to_owned()),
             Row::Park => (yes(draft.park), "unanswered questions wait for days (Claude Code)".to_owned()),
-            Row::Prompt | Row::Cwd | Row::Model | Row::Budget => Default::default(),
+            Row::Queue if draft.queue => (yes(true), "waits while all places are taken".to_owned()),
+            Row::Queue => (yes(false), "is refused when all places are taken".to_owned()),
+            Row::Prompt | Row::Cwd | Row::Model | Row::Budget | Row::Allowed | Row::Denied | Row::Timeout => Default::default(),
         }
     }
 }
@@ -261,7 +300,10 @@ fn field_of(draft: &mut Draft, row: Row) -> Option<&mut Field> {
         Row::Cwd => Some(&mut draft.cwd),
         Row::Model => Some(&mut draft.model),
         Row::Budget => Some(&mut draft.budget),
-        Row::Node | Row::Agent | Row::Permission | Row::Mode | Row::Worktree | Row::Park => None,
+        Row::Allowed => Some(&mut draft.allowed),
+        Row::Denied => Some(&mut draft.denied),
+        Row::Timeout => Some(&mut draft.timeout),
+        Row::Node | Row::Agent | Row::Permission | Row::Mode | Row::Worktree | Row::Park | Row::Queue => None,
     }
 }
 
@@ -277,7 +319,37 @@ const fn label(row: Row) -> &'static str {
         Row::Budget => "Budget in $",
         Row::Worktree => "Worktree",
         Row::Park => "Park",
+        Row::Allowed => "Allow tools",
+        Row::Denied => "Deny tools",
+        Row::Timeout => "Ends after",
+        Row::Queue => "Queue",
     }
+}
+
+/// Names of tools, with commas or blanks in between; what is in parentheses stays together.
+fn tools(text: &str) -> Vec<String> {
+    let (mut all, mut depth) = (vec![String::new()], 0_usize);
+    for c in text.chars() {
+        depth = match c {
+            '(' => depth + 1,
+            ')' => depth.saturating_sub(1),
+            _ => depth,
+        };
+        match all.last_mut() {
+            Some(tool) if depth > 0 || c != ',' && !c.is_whitespace() => tool.push(c),
+            _ => all.push(String::new()),
+        }
+    }
+    all.retain(|tool| !tool.is_empty());
+    all
+}
+
+/// `90s`, `30m`, `2h`.
+fn timeout(text: &str) -> Result<Timeout, String> {
+    let second = 1000.0;
+    let units = [("ms", 1.0), ("s", second), ("m", 60.0 * second), ("h", 3600.0 * second)];
+    let read = units.iter().find_map(|(unit, long)| text.strip_suffix(unit)?.trim().parse::<f64>().ok().map(|number| number * long));
+    Timeout::from_millis(read.unwrap_or_default())
 }
 
 impl Overlay for NewTask {
@@ -380,7 +452,10 @@ impl Overlay for NewTask {
                 Row::Cwd => Some((&draft.cwd, "the home directory")),
                 Row::Model => Some((&draft.model, "the agent's own choice")),
                 Row::Budget => Some((&draft.budget, "no limit")),
-                Row::Node | Row::Agent | Row::Permission | Row::Mode | Row::Worktree | Row::Park => None,
+                Row::Allowed => Some((&draft.allowed, "used without asking: Read, Bash(git log:*)")),
+                Row::Denied => Some((&draft.denied, "never used: WebFetch")),
+                Row::Timeout => Some((&draft.timeout, "as the machine's config says; 90s, 30m, 2h")),
+                Row::Node | Row::Agent | Row::Permission | Row::Mode | Row::Worktree | Row::Park | Row::Queue => None,
             };
             match field {
                 Some((field, empty)) => {
@@ -396,7 +471,7 @@ impl Overlay for NewTask {
                 }
             }
             y += tall(row);
-            if row == Row::Prompt && inside.height > ROWS.len() as u16 + PROMPT_LINES {
+            if row == Row::Prompt && room > ROWS.iter().map(|row| tall(*row)).sum() {
                 y += 1;
             }
         }

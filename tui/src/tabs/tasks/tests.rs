@@ -127,7 +127,9 @@ fn a_log_that_cannot_be_had_says_why_and_r_tries_again() {
 #[test]
 fn everything_is_asked_of_the_node_of_the_task() {
     let mut harness = at_tasks();
-    harness.keys("j x X");
+    harness.keys("j x");
+    harness.later(400);
+    harness.keys("X");
     let requests = harness.requests();
     assert!(matches!(&requests[..], [(Some(at), Request::CancelTask(_))] if at == "studio-mac-id"), "{requests:?}");
     harness.keys("c");
@@ -223,6 +225,7 @@ fn a_new_task_is_selected() {
     harness.answer("DispatchTask", Ok(Answer::DispatchTask(info(task(id, "write docs", "pending")))));
     harness.effects.clear();
     harness.fleet(json!({ "type": "task-changed", "task": task(id, "write docs", "running") }));
+    harness.event(Event::Woke(Timer::Settle));
     assert!(harness.effects.contains(&Effect::Follow(Some((key(None, id), 0)))), "{:?}", harness.effects);
     harness.keys("n");
     harness.types("more");
@@ -507,4 +510,87 @@ proptest! {
         harness.screen(80, 24);
         harness.screen(41, 11);
     }
+}
+
+#[test]
+fn the_end_of_a_log_that_was_followed_before_ends_no_other() {
+    let mut harness = at_tasks();
+    let flaky = key(None, FLAKY);
+    harness.event(Event::Log(flaky.clone(), Box::new(Watched::Connected)));
+    harness.keys("j");
+    harness.later(1000);
+    harness.keys("k");
+    harness.effects.clear();
+    // Both were on their way when it was followed again.
+    harness.event(Event::LogEnd(flaky.clone(), None));
+    harness.event(Event::Log(flaky.clone(), Box::new(Watched::Connected)));
+    assert!(!harness.text(120, 40).contains("cannot be had"));
+    harness.event(Event::LogEnd(flaky.clone(), Some("gone".to_owned())));
+    assert!(harness.text(120, 40).contains("cannot be had"));
+    log(&mut harness, &flaky, a_day());
+    assert!(!harness.text(120, 40).contains("cannot be had"), "{}", harness.text(120, 40));
+    harness.fleet(json!({ "type": "task-changed", "task": task(FLAKY, "fix the flaky test", "running") }));
+    assert!(!harness.effects.iter().any(|effect| matches!(effect, Effect::Follow(_))), "it is followed all the time: {:?}", harness.effects);
+    harness.keys("1");
+    assert!(harness.effects.contains(&Effect::Follow(None)), "and let go of when nobody looks");
+}
+
+#[test]
+fn rows_are_made_anew_once_for_many_changes() {
+    let mut harness = at_tasks();
+    harness.effects.clear();
+    let mut wakes = 0;
+    for at in 0..100 {
+        let mut more = task(&format!("{at:08}-0000-4000-8000-000000000001"), "one of many", "running");
+        more["startedAt"] = json!(NOON);
+        harness.fleet(json!({ "type": "task-changed", "task": more }));
+        wakes += harness.effects.drain(..).filter(|effect| matches!(effect, Effect::Wake(_, Timer::Settle))).count();
+    }
+    assert_eq!(wakes, 1, "nobody looked yet");
+    assert!(harness.text(120, 40).contains("AI tasks (103)"), "{}", harness.text(120, 40));
+    // A key finds the rows as they are.
+    let gone: Vec<_> = (0..100).map(|at| format!("{at:08}-0000-4000-8000-000000000001")).collect();
+    for id in gone {
+        harness.fleet(json!({ "type": "task-removed", "taskId": id }));
+    }
+    harness.effects.clear();
+    harness.keys("G");
+    harness.later(1000);
+    harness.event(Event::Woke(Timer::Settle));
+    assert!(harness.text(120, 40).contains("AI tasks (3)"));
+    // What took the place of a task that went is followed, looked at or not.
+    harness.keys("g");
+    harness.later(1000);
+    harness.event(Event::Woke(Timer::Settle));
+    harness.effects.clear();
+    harness.fleet(json!({ "type": "task-removed", "taskId": FLAKY }));
+    harness.later(1000);
+    harness.event(Event::Woke(Timer::Settle));
+    assert!(harness.effects.iter().any(|effect| matches!(effect, Effect::Follow(Some((key, _))) if key.id.as_str() == LIMIT)), "{:?}", harness.effects);
+}
+
+#[test]
+fn a_task_may_be_given_tools_and_a_time() {
+    let mut harness = at_tasks();
+    harness.keys("n");
+    harness.types("look around");
+    harness.keys("shift-tab left shift-tab");
+    harness.types("soon");
+    let text = harness.text(80, 24);
+    assert!(text.contains("Queue") && text.contains("is refused when all places are taken"), "{text}");
+    harness.keys("enter");
+    assert!(harness.text(80, 24).contains("such as 90s, 30m or 2h"), "{}", harness.text(80, 24));
+    harness.keys("backspace backspace backspace backspace");
+    harness.types("1.5h");
+    harness.keys("shift-tab");
+    harness.types("WebFetch");
+    harness.keys("shift-tab");
+    harness.types("Read, Bash(git log:*)  Grep");
+    assert!(harness.text(40, 12).contains("Allow tools"), "it scrolls: {}", harness.text(40, 12));
+    harness.keys("enter");
+    let requests = harness.requests();
+    let Some((None, Request::DispatchTask(request))) = requests.last() else { panic!("{requests:?}") };
+    assert_eq!(request.allowed_tools, ["Read", "Bash(git log:*)", "Grep"]);
+    assert_eq!((request.disallowed_tools.as_slice(), request.queue), (["WebFetch".to_owned()].as_slice(), false));
+    assert_eq!(request.timeout.map(f64::from), Some(5_400_000.0));
 }

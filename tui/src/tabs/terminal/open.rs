@@ -49,11 +49,7 @@ pub(super) fn ask(tab: &Terminal, cx: &mut Cx<'_>) {
         .collect();
     let at = nodes.iter().position(|node| *node == selected).unwrap_or(0);
     // Two nodes may have one name.
-    let mut labels: Vec<String> = Vec::with_capacity(nodes.len());
-    for node in &nodes {
-        let name = loopsy_shared::text::inert(cx.world.name_of(node.as_ref())).into_owned();
-        labels.push(if labels.contains(&name) { format!("{name} ({})", node.as_ref().map_or("", |node| node.short())) } else { name });
-    }
+    let labels = cx.world.labels_of(&nodes);
     let size = tab.size(cx);
     let rows = vec![
         Row::choice("Node", "Left and right choose.", labels.clone(), at),
