@@ -48,7 +48,7 @@ impl Pane {
     fn is_deaf(&mut self, cx: &mut Cx<'_>) -> bool {
         let lost = matches!(self.link, State::Lost(_));
         if lost && !std::mem::replace(&mut self.told, true) {
-            cx.note(format!("The connection to {} is lost: what you type does not reach it until it is back.", self.name));
+            cx.note(format!("No connection: what you type does not reach it. ({})", self.name));
         }
         lost
     }

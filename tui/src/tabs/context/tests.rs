@@ -232,7 +232,7 @@ fn a_broadcast_tells_of_every_peer() {
     harness.later(400);
     assert!(harness.text(80, 24).contains("ci-box, nas") || harness.text(80, 24).contains("ci-box, studio-mac"), "{}", harness.text(80, 24));
     harness.effects.clear();
-    harness.keys("B");
+    harness.keys("Y");
     let asked: Vec<_> =
         harness.effects.iter().filter_map(|effect| if let Effect::Call { at, .. } = effect { at.as_ref().map(ToString::to_string) } else { None }).collect();
     assert_eq!(asked, ["ci-box-id", "studio-mac-id"]);
@@ -248,7 +248,9 @@ fn a_broadcast_tells_of_every_peer() {
 #[test]
 fn a_broadcast_whose_box_was_closed_is_told() {
     let mut harness = typical();
-    harness.keys("B B esc");
+    harness.keys("B");
+    harness.later(400);
+    harness.keys("Y esc");
     harness.answer("SetContext", Err(failed(1004, 403)));
     let taken = serde_json::from_value(entry("build/sha", "x")).unwrap();
     harness.answer("SetContext", Ok(Answer::SetContext(Box::new(taken))));

@@ -149,7 +149,11 @@ fn what_has_ended_is_deleted_or_goes_on() {
     let mut harness = at_tasks();
     harness.keys("G u X");
     assert!(harness.text(80, 24).contains("kept no session"), "{}", harness.text(80, 24));
+    harness.later(400);
     harness.keys("X");
+    assert!(harness.requests().is_empty(), "the key that asks is not the key that answers");
+    harness.later(400);
+    harness.keys("Y");
     assert!(matches!(&harness.requests()[..], [(None, Request::CancelTask(_))]));
     harness.keys("x");
     assert!(harness.text(80, 24).contains("has ended"));

@@ -211,6 +211,7 @@ fn a_paste_that_would_run_line_by_line_is_asked_about() {
     harness.keys("enter");
     assert_eq!(typed(&mut harness), "");
     paste(&mut harness, "rm a\nrm b\n");
+    harness.later(400);
     harness.types("P");
     assert_eq!(typed(&mut harness), "rm a\rrm b\r");
     prints(&mut harness, &bash, "\x1b[?2004h");
@@ -257,6 +258,7 @@ fn closing_asks_and_enter_is_no() {
     harness.keys("enter");
     assert!(harness.requests().is_empty());
     harness.keys("x");
+    harness.later(400);
     harness.types("X");
     let requests = harness.requests();
     assert!(matches!(&requests[..], [(None, Request::CloseTerminal(_))]), "{requests:?}");
