@@ -95,9 +95,15 @@ fn what_was_not_read_to_its_end_is_not_allowed_by_one_key() {
     let stage = Stage::one_question(&command);
     let mut screen = stage.open();
     review(&mut screen, "echo line 1");
-    screen.presses("a", "the warning", |screen| screen.shows().contains("again"));
+    screen.presses("a", "the warning", |screen| screen.shows().contains("A allows it unread"));
+    // Held down, it says no more than once.
+    for _ in 0..4 {
+        screen.keys("a");
+        screen.is_read();
+    }
     assert_eq!(stage.fleet.decisions().len(), 0);
-    screen.presses("a", "the answer", |_| !stage.fleet.decisions().is_empty());
+    screen.presses("a", "the warning again", |screen| screen.shows().contains("A allows it unread"));
+    screen.presses("A", "the answer", |_| !stage.fleet.decisions().is_empty());
     assert_eq!(stage.fleet.decisions().len(), 1);
 }
 

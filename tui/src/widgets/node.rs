@@ -152,7 +152,7 @@ pub(crate) fn of_peer(world: &World, peer: &PeerInfo, now: Millis) -> Vec<Line> 
         lines.push(Line::new("may here", list(peer.scopes.iter().map(|scope| scope.as_str()))));
         lines.push(tasks(world, Some(&peer.node_id)));
     }
-    lines.push(Line::new("can", list(peer.capabilities.iter().map(String::as_str))));
+    lines.push(Line::new("offers", list(peer.capabilities.iter().map(String::as_str))));
     lines.push(Line::new("system", format!("{}, version {}", peer.platform, peer.version)));
     lines.push(Line::new("node id", peer.node_id.as_str()));
     lines

@@ -153,6 +153,13 @@ impl Pairing {
         let mut lines = Lines { area: inside, row: 0, canvas };
         lines.gap();
         match &self.invite {
+            // The code is what the person came for: in a small window it stands first.
+            Some(invite) if inside.height < 14 => {
+                lines.say(Role::Strong, &format!("invite code: {}", big::spaced(invite.invite_code.reveal())));
+                if let Some(address) = invite.addresses.first() {
+                    lines.say(Role::Text, &format!("On the other machine: loopsy pair {}", short_place(address)));
+                }
+            }
             Some(invite) => {
                 lines.say(Role::Text, "Run this there, or press 7 and e in its own `loopsy tui`:");
                 for address in invite.addresses.iter().take(if inside.height >= 18 { 4 } else { 1 }) {

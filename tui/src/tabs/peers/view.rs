@@ -95,7 +95,8 @@ fn table(tab: &Peers, area: Rect, canvas: &mut Canvas<'_>, alone: bool) {
     }
     let columns: &[Column] = match inside.width {
         0..50 => &[Column::new("", 2), Column::new("NAME", 0), Column::new("STATE", 12), Column::new("SINCE", 6)],
-        50..100 => &[
+        50..74 => &[Column::new("", 2), Column::new("NAME", 0), Column::new("ADDRESS", 19), Column::new("STATE", 12), Column::new("SINCE", 6)],
+        74..100 => &[
             Column::new("", 2),
             Column::new("NAME", 0),
             Column::new("ADDRESS", 19),
