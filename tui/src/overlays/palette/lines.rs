@@ -57,6 +57,10 @@ impl Lines<'_> {
         let help = self.known.keymap.help(binding);
         let text = match (tab, binding.command) {
             (_, Command::Go(to)) => format!("go to tab: {}", to.titles().0),
+            // Also by what the footer calls it.
+            (Some(tab), _) if !binding.label.is_empty() && !help.to_lowercase().contains(binding.label) => {
+                format!("{}: {} ({})", tab.name(), small(&help), binding.label)
+            }
             (Some(tab), _) => format!("{}: {}", tab.name(), small(&help)),
             (None, _) => small(&help),
         };
