@@ -6,6 +6,8 @@ const FAST: u64 = 16_667;
 const SLOW: u64 = 33_333;
 /// The same after a frame that changed nothing: what cannot be seen is not looked for more often than this.
 const UNSEEN: u64 = 8_000;
+/// The least between two frames when somebody pressed a key: who types sees it soon, also while a program prints without end.
+const PRESSED: u64 = 8_000;
 /// A frame that took longer than this to write went to a slow terminal.
 const LONG: u64 = 20_000;
 
@@ -16,6 +18,8 @@ pub(crate) struct Pace {
     slow: bool,
     dirty: bool,
     writing: Option<u64>,
+    /// When the last frame was drawn.
+    last: u64,
     /// No frame before this.
     next: u64,
 }
@@ -29,6 +33,11 @@ impl Pace {
     /// There is something new to see.
     pub(crate) const fn touch(&mut self) {
         self.dirty = true;
+    }
+
+    /// Somebody pressed a key.
+    pub(crate) fn hurry(&mut self) {
+        self.next = self.next.min(self.last + PRESSED);
     }
 
     /// No frame before this time, whatever happens.
@@ -49,6 +58,7 @@ impl Pace {
     /// What is new was drawn at this time, and is on its way if it had any bytes. Looking for them costs as much when there are none.
     pub(crate) const fn drawn(&mut self, now: u64, any: bool) {
         self.dirty = false;
+        self.last = now;
         if any {
             self.writing = Some(now);
         }
@@ -93,6 +103,20 @@ mod tests {
         assert_eq!(pace.due(), None, "one is on its way");
         pace.written(1_001_000);
         assert_eq!(pace.due(), Some(1_000_000 + FAST));
+    }
+
+    #[test]
+    fn who_presses_a_key_waits_for_no_more_than_a_moment() {
+        let mut pace = Pace::new(true);
+        pace.touch();
+        pace.drawn(1_000_000, true);
+        pace.written(1_001_000);
+        pace.touch();
+        assert_eq!(pace.due(), Some(1_000_000 + SLOW));
+        pace.hurry();
+        assert_eq!(pace.due(), Some(1_000_000 + PRESSED));
+        pace.writes(1_002_000);
+        assert_eq!(pace.due(), None, "one is on its way");
     }
 
     #[test]

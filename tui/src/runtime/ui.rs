@@ -271,7 +271,10 @@ impl Ui {
 
     fn heard(&mut self, heard: Heard) {
         match heard {
-            Heard::Input(input) => self.event(Event::Input(input)),
+            Heard::Input(input) => {
+                self.event(Event::Input(input));
+                self.pace.hurry();
+            }
             Heard::Focus(focused) => {
                 self.focused = focused;
                 self.event(Event::Focus(focused));
