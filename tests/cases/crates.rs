@@ -48,8 +48,8 @@ fn no_crate_knows_more_than_it_may() {
                 ("loopsy-tui", "loopsy-shared") => true,
                 ("loopsy-tui", _) if ours => false,
                 (package, "ratatui" | "crossterm") => package == "loopsy-tui",
-                // The scripted model of the tests is a server, too; the sources of the program itself are looked at below.
-                ("loopsy", "axum") => true,
+                // The scripted model and the scripted daemon of tests and benches are servers, too; the sources of the program itself are looked at below.
+                ("loopsy" | "loopsy-bench", "axum") => true,
                 // One HTTP client, in shared; one server and one database, in the daemon.
                 (package, "reqwest" | "eventsource-client") => package == "loopsy-shared",
                 (package, "axum" | "rusqlite" | "notify" | "multer") => package == "loopsy-daemon",

@@ -30,6 +30,8 @@ pub(crate) struct Looker {
     pub(crate) sizes: Vec<TerminalSize>,
     pub(crate) owner: bool,
     pub(crate) exit: Option<TerminalExit>,
+    /// A snapshot came, and nothing after it yet.
+    fresh: bool,
 }
 
 /// A request to look.
@@ -42,7 +44,7 @@ impl Looker {
         let from = request.after.unwrap_or(0);
         let attachment = client.attach(request).await.unwrap();
         let (printed, drawn, sizes) = (Vec::new(), Vec::new(), Vec::new());
-        Self { attachment, printed, from, drawn, snapshots: 0, lost: 0, sizes, owner: false, exit: None }
+        Self { attachment, printed, from, drawn, snapshots: 0, lost: 0, sizes, owner: false, exit: None, fresh: false }
     }
 
     /// The next thing that it is told.
@@ -55,7 +57,7 @@ impl Looker {
                 self.lost += lost;
                 self.drawn.clear();
                 self.printed.clear();
-                self.from = self.attachment.offset().unwrap();
+                self.fresh = true;
                 self.sizes.push(size);
             }
             Attached::Drawn(bytes) => self.drawn.extend_from_slice(&bytes),
@@ -63,6 +65,13 @@ impl Looker {
             Attached::Resize(size) => self.sizes.push(size),
             Attached::Exit(exit) => self.exit = Some(exit),
             Attached::Lost(_) => {}
+        }
+        // Where the printed bytes begin is known once the snapshot is whole.
+        if self.fresh
+            && let Some(offset) = self.attachment.offset()
+        {
+            self.fresh = false;
+            self.from = offset - self.printed.len() as u64;
         }
         Ok(())
     }
