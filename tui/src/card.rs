@@ -1,6 +1,6 @@
 //! An approval as a person reads it: everything that is known about it, whole, in roles instead of colours. One shape for every surface that shows one. Pure.
 //!
-//! An [`Entry`] is one line of what is known, however long; [`Entry::wrapped`] breaks it where a screen ends. Nothing in a text from elsewhere can look like a
+//! An `Entry` is one line of what is known, however long; `Entry::wrapped` breaks it where a screen ends. Nothing in a text from elsewhere can look like a
 //! part of the card: its lines have a mark in front, and what would be hidden is written out.
 
 use jiff::{Timestamp, tz::TimeZone};

@@ -1,7 +1,7 @@
 //! The control centre, `loopsy tui`: every machine of a person on one screen.
 //!
-//! Bytes from the terminal become [`input::Input`]s, the daemon's stream and answers become [`event::Event`]s; [`app::App::update`] turns each of them into a new
-//! state and [`effect::Effect`]s, without waiting for anything; [`app::App::view`] draws the state. Only the [`runtime`] touches the world.
+//! Bytes from the terminal become `input::Input`s, the daemon's stream and answers become `event::Event`s; `app::App::update` turns each of them into a new
+//! state and `effect::Effect`s, without waiting for anything; `app::App::view` draws the state. Only the `runtime` touches the world.
 
 mod app;
 pub mod card;

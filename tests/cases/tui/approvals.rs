@@ -101,9 +101,12 @@ fn what_was_not_read_to_its_end_is_not_allowed_by_one_key() {
         screen.keys("a");
         screen.is_read();
     }
+    screen.until("that they do not count", |screen| ["Too soon", "Several keys"].iter().any(|why| screen.contents().contains(why)));
     assert_eq!(stage.fleet.decisions().len(), 0);
     screen.presses("a", "the warning again", |screen| screen.shows().contains("A allows it unread"));
-    screen.presses("A", "the answer", |_| !stage.fleet.decisions().is_empty());
+    screen.until("armed keys", |screen| screen.contents().contains("A allows it unread") && screen.contents().contains("keys armed"));
+    screen.keys("A");
+    screen.until("the answer", |_| !stage.fleet.decisions().is_empty());
     assert_eq!(stage.fleet.decisions().len(), 1);
 }
 
