@@ -220,9 +220,10 @@ pub(super) fn flood(setting: &Setting, report: &mut Report) -> Result<()> {
     let most = setting.size(Duration::from_secs(60), Duration::from_secs(20));
     while !screen.shows().contains("over") && begun.elapsed() < most {
         let pressed = Instant::now();
-        screen.keys(if open { "\u{1b}" } else { "?" });
+        // Not Esc: alone it waits 50 ms, whatever the program prints.
+        screen.keys(if open { "q" } else { "N" });
         open = !open;
-        screen.until("the help", |screen| (screen.contents().contains("HELP") || screen.contents().contains("Keys here")) == open);
+        screen.until("the box of past messages", |screen| screen.contents().contains("HISTORY") == open);
         times.push(milliseconds(pressed, Instant::now()));
         std::thread::sleep(BETWEEN);
     }
